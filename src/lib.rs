@@ -1,0 +1,26 @@
+//! Tidegate: a replication-aware proxy for PostgreSQL and MySQL/MariaDB.
+//!
+//! ```text
+//! client ── net ── pg::accept ── pg::auth ── pg::session ── Ask ── route ── Decision
+//!                                               │                    ▲ Snapshot
+//!                                               └── pool ── server   └ monitor
+//! ```
+//!
+//! Layers, imports go downward only (`tests/tidy.rs` keeps it so):
+//!
+//! ```text
+//! 5 app          knows everything, wires everything
+//!   config       TOML -> every module's Settings
+//! 4 admin, http  console, metrics, health
+//! 3 pg           the PostgreSQL engine: bytes and session state
+//! 2 pool route monitor   decisions and resources, free of any protocol
+//! 1 topology sql refusal view   values and pure functions, no I/O
+//! 0 net telemetry task   no domain words
+//! ```
+
+pub mod net;
+pub mod pool;
+pub mod refusal;
+pub mod route;
+pub mod sql;
+pub mod topology;

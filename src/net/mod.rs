@@ -1,0 +1,7 @@
+//! Sockets without any knowledge of what they carry.
+
+mod scratch;
+mod stream;
+
+pub use scratch::with_scratch;
+pub use stream::Stream;

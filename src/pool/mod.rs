@@ -1,0 +1,40 @@
+//! Server connections of one node, user and database, lent to sessions.
+
+use std::time::Duration;
+
+/// When a server connection goes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// After each transaction.
+    Transaction,
+    /// When the client leaves.
+    Session,
+}
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub mode: Mode,
+    /// Server connections per node, user and database.
+    pub size: usize,
+    /// Server connections kept open even when nobody asks.
+    pub min_idle: usize,
+    /// Server connections per node, over all pools of the cluster; 0: no limit.
+    pub max_per_node: usize,
+    /// Clients of this cluster.
+    pub max_clients: usize,
+    /// Clients of this cluster from one address; 0: no limit.
+    pub max_clients_per_address: usize,
+    /// How long a client waits for a server connection.
+    pub query_wait: Duration,
+    pub connect_timeout: Duration,
+    /// A connection older than this (less up to a tenth of it, by chance) is closed when free.
+    pub max_lifetime: Duration,
+    /// A connection idle for longer is closed, down to `min_idle`.
+    pub idle_timeout: Duration,
+    /// A connection idle for longer is asked for a sign of life before it is lent.
+    pub check_after: Duration,
+    /// Connections being opened to one node at the same time.
+    pub connecting: usize,
+    /// Prepared statements kept on one server connection.
+    pub max_prepared: usize,
+}

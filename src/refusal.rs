@@ -1,0 +1,48 @@
+//! Why a client is turned away: one neutral enum; each engine maps it to its own codes in one place.
+
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum Refusal {
+    #[error("database {0:?} is not served here")]
+    UnknownDatabase(String),
+    #[error("authentication failed for user {0:?}")]
+    Authentication(String),
+    #[error("this listener requires TLS")]
+    TlsRequired,
+    #[error("protocol violation: {0}")]
+    Protocol(String),
+    #[error("not supported: {0}")]
+    Unsupported(String),
+    #[error("login took longer than {0:?}")]
+    LoginTimeout(Duration),
+    #[error("too many clients: {what} has its limit of {limit} reached")]
+    TooManyClients { what: String, limit: usize },
+    #[error("no server connection became free within {waited:?}: {what}")]
+    PoolExhausted { what: String, waited: Duration },
+    #[error("cluster {cluster} has had no primary for {waited:?}")]
+    NoPrimary { cluster: Arc<str>, waited: Duration },
+    #[error("cluster {cluster} has no replica that is fresh enough")]
+    NoFreshReplica { cluster: Arc<str> },
+    #[error("node {node} cannot be reached: {cause}")]
+    ServerUnreachable { node: Arc<str>, cause: String },
+    /// The server refused our login; its own words are for the log, the client gets a summary.
+    #[error("node {node} refused the connection: {cause}")]
+    ServerRefused { node: Arc<str>, cause: String },
+    #[error("the connection to node {node} was lost; nothing of the statement was executed twice")]
+    ServerLost { node: Arc<str> },
+    #[error("the connection to node {node} was lost during a commit: its outcome is unknown")]
+    OutcomeUnknown { node: Arc<str> },
+    #[error("the answer from node {node} was cut off and is incomplete")]
+    AnswerCut { node: Arc<str> },
+    #[error("tidegate is shutting down")]
+    ShuttingDown,
+    #[error("terminated by an administrator")]
+    Killed,
+    #[error("cluster {0} is paused")]
+    Paused(Arc<str>),
+    #[error("internal error: {0}")]
+    Internal(String),
+}

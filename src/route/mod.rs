@@ -1,0 +1,79 @@
+//! Where a statement goes, and why: pure functions over what is asked and what is seen.
+
+use crate::sql::Why;
+use crate::topology::{NodeId, NodeSet};
+use std::time::Duration;
+
+/// What a read is promised. See ARCHITECTURE.md, "Freshness".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consistency {
+    /// Any healthy replica of this history.
+    Eventual,
+    /// A replica whose staleness is within `max_staleness`.
+    Bounded,
+    /// Never a replica.
+    Primary,
+}
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub consistency: Consistency,
+    pub max_staleness: Duration,
+    /// How long a read may wait for a replica to become fresh enough.
+    pub read_wait: Duration,
+    pub fallback: Fallback,
+}
+
+/// What becomes of a read that no replica may answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fallback {
+    Primary,
+    Error,
+}
+
+/// What is asked for: one batch or one transaction.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask {
+    pub wants: Wants,
+    pub consistency: Consistency,
+    pub max_staleness: Duration,
+    /// Nodes that already failed this very statement.
+    pub avoid: NodeSet,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wants {
+    /// May be answered by a replica.
+    Read,
+    /// Needs the primary, for this reason.
+    Primary(Why),
+}
+
+/// A verdict with its reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decision {
+    pub to: Target,
+    pub because: Because,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    Node(NodeId),
+    /// Nobody can take it now; wait for the next snapshot, as long as the settings allow.
+    Nobody,
+}
+
+/// Why a decision fell: one word for the log, the metric label, the console and the test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Because {
+    /// A read on the least loaded replica that is fresh enough.
+    FreshReplica,
+    /// The statement needs the primary; the reason came from the classifier.
+    Statement(Why),
+    /// `consistency = primary`.
+    Asked,
+    /// No replica is fresh enough.
+    NoFreshReplica,
+    /// No node is known to be the primary.
+    NoPrimary,
+}

@@ -1,0 +1,147 @@
+//! The answer of the classifier.
+
+use std::sync::Arc;
+
+/// What one statement text (one statement or several) does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Analysis {
+    /// `None`: every part is a read that any fresh replica may answer.
+    /// `Some`: the strongest part needs the primary, for this reason.
+    pub primary: Option<Why>,
+    /// One entry for each statement of the text, in order; **empty** when every one of them is
+    /// `Step::Plain`, so that the usual case costs nothing.
+    pub steps: Vec<Step>,
+}
+
+/// Why a statement needs the primary. One word each for log, metric, console and test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Why {
+    /// INSERT, UPDATE, DELETE, MERGE, TRUNCATE, COPY FROM, DDL, …
+    Write,
+    /// SELECT FOR UPDATE / SHARE, LOCK TABLE.
+    Locks,
+    /// A data-modifying WITH clause, or SELECT INTO.
+    WritingSelect,
+    /// It calls a function that may have an effect.
+    Function,
+    /// It starts, ends or lives in a transaction that is not READ ONLY.
+    Transaction,
+    /// SET, RESET, DISCARD, PREPARE, LISTEN and others that change the session.
+    Session,
+    /// The grammar did not understand it.
+    Unparsed,
+    /// Longer than what is looked at, or a batch that was not yet whole.
+    Unseen,
+    /// A kind of statement that nobody has shown to be a read.
+    Doubtful,
+}
+
+impl Why {
+    pub const ALL: [Why; 9] = [
+        Why::Write,
+        Why::Locks,
+        Why::WritingSelect,
+        Why::Function,
+        Why::Transaction,
+        Why::Session,
+        Why::Unparsed,
+        Why::Unseen,
+        Why::Doubtful,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Why::Write => "write",
+            Why::Locks => "locks",
+            Why::WritingSelect => "writing_select",
+            Why::Function => "function",
+            Why::Transaction => "transaction",
+            Why::Session => "session",
+            Why::Unparsed => "unparsed",
+            Why::Unseen => "unseen",
+            Why::Doubtful => "doubtful",
+        }
+    }
+}
+
+/// The effect of one statement on the session, applied when the server says it succeeded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// No effect on the session.
+    Plain,
+    /// BEGIN / START TRANSACTION; `read_only` as written, `None` when it does not say.
+    Begin {
+        read_only: Option<bool>,
+    },
+    Commit,
+    Rollback,
+    Savepoint(Box<str>),
+    /// RELEASE SAVEPOINT
+    Release(Box<str>),
+    RollbackTo(Box<str>),
+    /// SET [SESSION] name = value; SET LOCAL is `Plain` (the server undoes it by itself).
+    /// SET SESSION CHARACTERISTICS sets `default_transaction_*`; SET SESSION AUTHORIZATION and
+    /// SET ROLE set `session_authorization` and `role`; SET NAMES sets `client_encoding`.
+    Set {
+        name: Box<str>,
+        value: SetValue,
+    },
+    Reset(Box<str>),
+    ResetAll,
+    DiscardAll,
+    /// DISCARD TEMP
+    DiscardTemp,
+    /// DISCARD PLANS / SEQUENCES
+    DiscardOther,
+    /// DEALLOCATE name
+    Deallocate(Box<str>),
+    DeallocateAll,
+    /// `SHOW tidegate.…`: answered by the proxy.
+    ShowTidegate(Box<str>),
+    /// The session must keep its server connection from here on.
+    Pin(Pin),
+}
+
+/// The value of a SET.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SetValue {
+    /// SET … TO DEFAULT
+    Default,
+    /// The flat string that `set_config` takes for it (lists joined and quoted as PostgreSQL's
+    /// `flatten_set_variable_args` does).
+    Text(Arc<str>),
+}
+
+/// Why a session must keep its server connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Pin {
+    /// CREATE TEMP …, SELECT INTO TEMP
+    TemporaryObject,
+    /// pg_advisory_lock and its kin, session level
+    AdvisoryLock,
+    /// DECLARE … WITH HOLD
+    HoldCursor,
+    Listen,
+    Load,
+    /// PREPARE name AS …
+    SqlPrepare,
+    /// A SET whose value cannot be replayed (SET TIME ZONE INTERVAL …), set_config(…, false)
+    Setting,
+    /// The session pool, or a statement too large to be kept.
+    Mode,
+}
+
+impl Pin {
+    pub fn name(self) -> &'static str {
+        match self {
+            Pin::TemporaryObject => "temporary_object",
+            Pin::AdvisoryLock => "advisory_lock",
+            Pin::HoldCursor => "hold_cursor",
+            Pin::Listen => "listen",
+            Pin::Load => "load",
+            Pin::SqlPrepare => "sql_prepare",
+            Pin::Setting => "setting",
+            Pin::Mode => "mode",
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! What a cluster looks like: nodes, roles, positions, and the snapshot that everyone reads.
+
+mod position;
+mod snapshot;
+
+pub use position::{Lsn, Position, Timeline};
+pub use snapshot::{Load, NodeId, NodeSet, NodeView, Published, Role, Snapshot};

@@ -1,0 +1,95 @@
+//! How far a history got. Positions of different histories compare with nothing.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A byte offset in PostgreSQL's write-ahead log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Lsn(pub u64);
+
+/// A PostgreSQL timeline: it grows by one at each promotion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timeline(pub u32);
+
+/// A point in one history of one database system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Position {
+    /// PostgreSQL: the system identifier, the timeline and the log position on it.
+    Postgres { system: u64, timeline: Timeline, lsn: Lsn },
+}
+
+impl Position {
+    /// True when everything up to `other` is part of this history too.
+    pub fn contains(&self, other: &Position) -> bool {
+        let (
+            Position::Postgres { system: s, timeline: t, lsn: l },
+            Position::Postgres { system: os, timeline: ot, lsn: ol },
+        ) = (self, other);
+        s == os && t == ot && l >= ol
+    }
+
+    /// Bytes of log from this position to `ahead`; `None` when they share no history.
+    pub fn bytes_behind(&self, ahead: &Position) -> Option<u64> {
+        let (
+            Position::Postgres { system: s, timeline: t, lsn: l },
+            Position::Postgres { system: os, timeline: ot, lsn: ol },
+        ) = (self, ahead);
+        (s == os && t == ot).then(|| ol.0.saturating_sub(l.0))
+    }
+}
+
+impl fmt::Display for Lsn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:X}/{:X}", self.0 >> 32, self.0 & 0xFFFF_FFFF)
+    }
+}
+
+impl FromStr for Lsn {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Lsn, String> {
+        let parsed = text.split_once('/').and_then(|(high, low)| {
+            let high = u32::from_str_radix(high, 16).ok()?;
+            let low = u32::from_str_radix(low, 16).ok()?;
+            Some(Lsn(u64::from(high) << 32 | u64::from(low)))
+        });
+        parsed.ok_or_else(|| format!("{text:?} is not a log position such as 16/B374D848"))
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Position::Postgres { timeline, lsn, .. } => write!(f, "{}:{lsn}", timeline.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(timeline: u32, lsn: u64) -> Position {
+        Position::Postgres { system: 7, timeline: Timeline(timeline), lsn: Lsn(lsn) }
+    }
+
+    #[test]
+    fn a_later_position_contains_an_earlier_one_of_the_same_timeline() {
+        assert!(at(1, 20).contains(&at(1, 20)));
+        assert!(at(1, 21).contains(&at(1, 20)));
+        assert!(!at(1, 19).contains(&at(1, 20)));
+    }
+
+    #[test]
+    fn positions_of_different_histories_compare_with_nothing() {
+        assert!(!at(2, 99).contains(&at(1, 1)));
+        assert!(!at(1, 99).contains(&at(2, 1)));
+        assert_eq!(at(2, 99).bytes_behind(&at(1, 1)), None);
+    }
+
+    #[test]
+    fn an_lsn_reads_back_as_postgres_writes_it() {
+        assert_eq!("16/B374D848".parse(), Ok(Lsn(0x16_B374_D848)));
+        assert_eq!(Lsn(0x16_B374_D848).to_string(), "16/B374D848");
+        assert!("16-B374".parse::<Lsn>().is_err());
+    }
+}

@@ -1,0 +1,137 @@
+//! One immutable picture of a cluster, and the way it is published to everyone who reads it.
+
+use super::Position;
+use arc_swap::ArcSwap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Instant;
+use tokio::sync::watch;
+
+/// A node of one cluster, by its place in the configuration. At most 64 nodes in a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(pub u8);
+
+/// A set of nodes of one cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NodeSet(u64);
+
+impl NodeSet {
+    pub fn insert(&mut self, node: NodeId) {
+        self.0 |= 1 << node.0;
+    }
+    pub fn contains(self, node: NodeId) -> bool {
+        self.0 & (1 << node.0) != 0
+    }
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// What a node is, as the servers themselves say and the monitor concluded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Takes writes.
+    Primary,
+    /// Follows the primary of this snapshot.
+    Replica,
+    /// Says it is a primary, but another node holds the reign: it serves nothing.
+    Fenced,
+    /// Not reached, not understood, or of another history; the text says why.
+    Unknown(Arc<str>),
+}
+
+impl Role {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Role::Primary => "primary",
+            Role::Replica => "replica",
+            Role::Fenced => "fenced",
+            Role::Unknown(_) => "unknown",
+        }
+    }
+}
+
+/// How busy a node is with this proxy's work: shared by all snapshots, counted by leases.
+#[derive(Debug, Default)]
+pub struct Load {
+    /// Transactions that hold a server connection of this node now.
+    pub outstanding: AtomicU32,
+    /// Transactions ever sent to this node.
+    pub served: AtomicU64,
+}
+
+impl Load {
+    pub fn outstanding(&self) -> u32 {
+        self.outstanding.load(Ordering::Relaxed)
+    }
+}
+
+/// One node as it was seen last.
+#[derive(Clone, Debug)]
+pub struct NodeView {
+    pub id: NodeId,
+    pub name: Arc<str>,
+    /// `host:port`, as configured.
+    pub address: Arc<str>,
+    pub role: Role,
+    /// Share of reads relative to the others; 0 takes none.
+    pub weight: u32,
+    /// Primary: what it has written; replica: what it has replayed.
+    pub position: Option<Position>,
+    /// Everything acknowledged before this instant of our own clock is visible here.
+    /// `None`: unknown, which counts as too late for everyone.
+    pub fresh_as_of: Option<Instant>,
+    /// The server's own claim of its delay, in microseconds: shown, never routed by.
+    pub claimed_lag_us: Option<u64>,
+    /// Log bytes behind the newest primary sample.
+    pub bytes_behind: Option<u64>,
+    /// `server_version` as the node says it.
+    pub version: Option<Arc<str>>,
+    pub load: Arc<Load>,
+}
+
+/// One cluster as the monitor sees it now.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    pub cluster: Arc<str>,
+    /// Grows with every change of a role; a lease of an older epoch never writes.
+    pub epoch: u64,
+    pub primary: Option<NodeId>,
+    pub nodes: Vec<NodeView>,
+}
+
+impl Snapshot {
+    pub fn node(&self, id: NodeId) -> &NodeView {
+        &self.nodes[usize::from(id.0)]
+    }
+    pub fn primary(&self) -> Option<&NodeView> {
+        self.primary.map(|id| self.node(id))
+    }
+}
+
+/// Where the monitor puts snapshots and sessions read them: a load without a lock, and a wait.
+#[derive(Debug)]
+pub struct Published {
+    now: ArcSwap<Snapshot>,
+    epochs: watch::Sender<u64>,
+}
+
+impl Published {
+    pub fn new(first: Snapshot) -> Published {
+        let (epochs, _) = watch::channel(0);
+        Published { now: ArcSwap::from_pointee(first), epochs }
+    }
+    /// The newest snapshot.
+    pub fn load(&self) -> arc_swap::Guard<Arc<Snapshot>> {
+        self.now.load()
+    }
+    /// Replaces the snapshot and wakes everyone who waits for a change.
+    pub fn publish(&self, next: Snapshot) {
+        self.now.store(Arc::new(next));
+        self.epochs.send_modify(|n| *n += 1);
+    }
+    /// Resolves at each later `publish`: `changes.changed().await`.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.epochs.subscribe()
+    }
+}
