@@ -31,18 +31,23 @@ pub enum Refusal {
     /// The server refused our login; its own words are for the log, the client gets a summary.
     #[error("node {node} refused the connection: {cause}")]
     ServerRefused { node: Arc<str>, cause: String },
-    #[error("the connection to node {node} was lost; nothing of the statement was executed twice")]
-    ServerLost { node: Arc<str> },
-    #[error("the connection to node {node} was lost during a commit: its outcome is unknown")]
+    #[error("the connection to node {node} was lost: {cause}")]
+    ServerLost { node: Arc<str>, cause: String },
+    /// The server said why it ended the connection; the code is its own.
+    #[error("node {node} ended the connection: {message}")]
+    ServerEnded { node: Arc<str>, code: String, message: String },
+    #[error("the connection to node {node} was lost while a write was under way: its outcome is unknown")]
     OutcomeUnknown { node: Arc<str> },
     #[error("the answer from node {node} was cut off and is incomplete")]
     AnswerCut { node: Arc<str> },
+    #[error("the answers of node {node} do not fit what was asked: {what}")]
+    Desynchronised { node: Arc<str>, what: String },
+    #[error("a session parameter could not be restored on node {node}: {cause}")]
+    Parameter { node: Arc<str>, cause: String },
     #[error("tidegate is shutting down")]
     ShuttingDown,
     #[error("terminated by an administrator")]
     Killed,
-    #[error("cluster {0} is paused")]
-    Paused(Arc<str>),
     #[error("internal error: {0}")]
     Internal(String),
 }

@@ -51,6 +51,15 @@ impl Stream {
         }
     }
 
+    /// Pushes out what TLS holds back; plain streams hold nothing.
+    pub fn poll_flush_tls(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Stream::Plain(_) => Poll::Ready(Ok(())),
+            Stream::ToClient(tls) => Pin::new(tls).poll_flush(cx),
+            Stream::ToServer(tls) => Pin::new(tls).poll_flush(cx),
+        }
+    }
+
     /// Writes what the socket takes now of `bytes`.
     pub fn poll_write_slice(
         &mut self,

@@ -1,4 +1,15 @@
 //! Server connections of one node, user and database, lent to sessions.
+//!
+//! A connection is in exactly one place: *connecting*, *idle* (in the pool, proven clean),
+//! or *lent*. A [`Lease`] that is dropped without [`Lease::give_back`] closes its connection.
+
+mod budget;
+mod lease;
+mod lent;
+
+pub use budget::Budget;
+pub use lease::{Connector, Counts, Pool, PoolError};
+pub use lent::Lease;
 
 use std::time::Duration;
 

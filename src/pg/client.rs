@@ -1,0 +1,441 @@
+//! One client after its login: takes a batch, finds it a server, has it answered, lets go.
+
+use super::cluster::{Cluster, Lease, UserPools};
+use super::engine::Engine;
+use super::exchange::{Ended, give_back};
+use super::refuse;
+use super::registry::{CancelTarget, ClientEntry, ClientState, LastRoute, Registration};
+use super::server::Server;
+use super::session::owed::{Owed, Queue};
+use super::session::plan::{Batch, End, Planner};
+use super::session::receive::Flow;
+use super::session::send::Outgoing;
+use super::session::{Backend, Session, Tx};
+use super::wire;
+use crate::net::Stream;
+use crate::refusal::Refusal;
+use crate::route::Wants;
+use crate::topology::{NodeId, NodeSet};
+use bytes::{Buf, BytesMut};
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+
+/// Where the bytes of the running batch stand.
+#[derive(Debug, Default)]
+pub(super) struct Traffic {
+    pub inbound: Flow,
+    /// Bytes of the client's current frame that are still to come and are forwarded unseen.
+    pub tail: usize,
+    /// The batch has no end yet.
+    pub open: bool,
+    /// The client said goodbye inside of it.
+    pub left: bool,
+    /// Some of the answer is on its way to the client.
+    pub delivered: bool,
+    /// TLS holds back bytes for the client.
+    pub flush: bool,
+}
+
+/// A logged-in client.
+pub struct Client {
+    pub(super) stream: Stream,
+    /// From the client, not yet done with.
+    pub(super) input: BytesMut,
+    /// For the client, not yet taken.
+    pub(super) output: BytesMut,
+    pub(super) session: Session,
+    pub(super) batch: Batch,
+    pub(super) owed: Queue,
+    pub(super) flow: Traffic,
+    pub(super) link: Option<Lease>,
+    pub(super) cluster: Arc<Cluster>,
+    pub(super) entry: Registration<ClientEntry>,
+    node: Option<NodeId>,
+    pools: Arc<UserPools>,
+    engine: Arc<Engine>,
+}
+
+/// What a client brings from its login.
+pub struct Arrived {
+    pub stream: Stream,
+    /// Bytes that came with or after the login.
+    pub input: BytesMut,
+    pub session: Session,
+    pub cluster: Arc<Cluster>,
+    pub pools: Arc<UserPools>,
+    pub entry: Registration<ClientEntry>,
+}
+
+/// Why a client's loop ends.
+#[derive(Debug)]
+pub enum Leaving {
+    /// It said goodbye or hung up.
+    Gone,
+    /// It is told why.
+    Refused(Refusal),
+    /// It was told already.
+    Told,
+}
+
+impl Client {
+    pub fn new(engine: Arc<Engine>, arrived: Arrived) -> Client {
+        Client {
+            stream: arrived.stream,
+            input: arrived.input,
+            output: BytesMut::new(),
+            session: arrived.session,
+            batch: Batch::default(),
+            owed: Queue::default(),
+            flow: Traffic::default(),
+            link: None,
+            node: None,
+            cluster: arrived.cluster,
+            pools: arrived.pools,
+            entry: arrived.entry,
+            engine,
+        }
+    }
+
+    /// Serves the client until it leaves or is sent away.
+    pub async fn run(mut self) {
+        let leaving = loop {
+            if let Err(leaving) = self.serve_one().await {
+                break leaving;
+            }
+        };
+        if let Leaving::Refused(refusal) = &leaving {
+            self.output.clear();
+            refuse::put(&mut self.output, refusal, refuse::Severity::Fatal);
+            let _ = poll_fn(|cx| self.poll_to_client(cx)).await;
+        }
+        self.part(&leaving);
+    }
+
+    /// One batch, from its first byte to its last answer.
+    async fn serve_one(&mut self) -> Result<(), Leaving> {
+        match poll_fn(|cx| self.poll_batch(cx)).await? {
+            End::Leave => return Err(Leaving::Gone),
+            End::Ready | End::Open => {}
+        }
+        self.entry.requests.fetch_add(1, Ordering::Relaxed);
+        if self.link.is_none() && self.session.is_local(&self.batch) {
+            self.answer_locally();
+        } else {
+            self.perform().await?;
+        }
+        self.let_go();
+        Ok(())
+    }
+
+    /// Waits for a whole batch; meanwhile what a linked server says by itself goes to the client.
+    fn poll_batch(&mut self, cx: &mut Context<'_>) -> Poll<Result<End, Leaving>> {
+        loop {
+            if let Poll::Ready(Err(_)) = self.poll_to_client(cx) {
+                return Poll::Ready(Err(Leaving::Gone));
+            }
+            if self.output.is_empty() && self.link.is_some() {
+                match self.poll_from_server(cx) {
+                    Poll::Ready(Ok(())) => continue,
+                    Poll::Ready(Err(ended)) => return Poll::Ready(Err(self.server_ended(ended))),
+                    Poll::Pending => {}
+                }
+            }
+            if let Err(error) = self.plan() {
+                return Poll::Ready(Err(Leaving::Refused(Refusal::Protocol(error.to_string()))));
+            }
+            if let Some(end) = self.batch.end {
+                return Poll::Ready(Ok(end));
+            }
+            if self.entry.is_killed() {
+                return Poll::Ready(Err(Leaving::Refused(self.engine.farewell())));
+            }
+            match self.poll_client_input(cx) {
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(Leaving::Gone)),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Pending => {
+                    self.entry.listen(cx);
+                    self.rest();
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    fn plan(&mut self) -> Result<(), wire::WireError> {
+        self.drop_copy_leftovers()?;
+        let planner =
+            Planner { classifier: &self.cluster.classifier, statements: &self.cluster.statements };
+        planner.advance(&mut self.session, &mut self.batch, &self.input)
+    }
+
+    /// CopyData that was under way when a COPY failed: nobody waits for it.
+    fn drop_copy_leftovers(&mut self) -> Result<(), wire::WireError> {
+        if self.flow.tail > 0 {
+            let n = self.flow.tail.min(self.input.len());
+            self.input.advance(n);
+            self.flow.tail -= n;
+        }
+        while self.batch.len == 0 && !self.session.copying {
+            match wire::peek(&self.input)? {
+                Some(header) if matches!(header.tag, b'd' | b'c' | b'f') => {
+                    let n = header.len.min(self.input.len());
+                    self.input.advance(n);
+                    self.flow.tail = header.len - n;
+                }
+                _ => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// An idle client keeps no buffer.
+    fn rest(&mut self) {
+        give_back(&mut self.input);
+        give_back(&mut self.output);
+    }
+
+    /// Answers that need no server.
+    fn answer_locally(&mut self) {
+        let (mut backend, mut unsent) = (Backend::default(), BytesMut::new());
+        let mut to = Outgoing {
+            backend: &mut backend,
+            out: &mut unsent,
+            owed: &mut self.owed,
+            show: &|name| self.entry.show(name, &self.cluster),
+        };
+        self.session.send(&self.batch, &self.input, &mut to);
+        while let Some(owed) = self.owed.pop() {
+            match owed {
+                Owed::Say(bytes) => self.output.extend_from_slice(&bytes),
+                _ => wire::put_ready(&mut self.output, self.session.tx.status()),
+            }
+        }
+        self.drop_batch();
+    }
+
+    /// Has the batch answered by a server, by another one if the first cannot.
+    async fn perform(&mut self) -> Result<(), Leaving> {
+        let mut avoid = NodeSet::default();
+        loop {
+            let fresh = self.link.is_none();
+            if fresh && let Err(refusal) = self.find_server(avoid).await {
+                return self.turn_down(&refusal);
+            }
+            let movable = fresh && self.is_movable();
+            self.flow.inbound.retryable = movable;
+            self.flow.delivered = false;
+            if fresh && let Err(ended) = self.restore_parameters().await {
+                return self.after(ended);
+            }
+            self.flow.open = self.batch.end == Some(End::Open);
+            self.send_batch();
+            if !movable {
+                self.drop_batch();
+            }
+            match poll_fn(|cx| self.poll_exchange(cx)).await {
+                Ended::Done => {
+                    if movable {
+                        self.drop_batch();
+                    }
+                    return Ok(());
+                }
+                ended if movable && !self.flow.delivered && ended.may_retry() => {
+                    self.note_retry(&ended, &mut avoid);
+                }
+                ended => {
+                    if movable {
+                        self.drop_batch();
+                    }
+                    return self.after(ended);
+                }
+            }
+        }
+    }
+
+    /// A read that is whole in the buffer can be asked of another node.
+    fn is_movable(&self) -> bool {
+        let whole = self.batch.end == Some(End::Ready)
+            && self.batch.frames.last().is_none_or(|frame| frame.later == 0);
+        whole && self.batch.wants() == Wants::Read
+    }
+
+    fn note_retry(&mut self, ended: &Ended, avoid: &mut NodeSet) {
+        if let Some(node) = self.node {
+            avoid.insert(node);
+            if matches!(ended, Ended::ServerLost(_)) {
+                self.cluster.report_failure(node);
+            }
+        }
+        self.cluster.counters.retries.add(1);
+        tracing::debug!(client = self.entry.id, ?ended, "a read is asked of another node");
+        self.drop_server();
+    }
+
+    /// Routes the batch and leases a server for it.
+    async fn find_server(&mut self, avoid: NodeSet) -> Result<(), Refusal> {
+        self.entry.set_state(ClientState::Waiting);
+        let wants = self.batch.wants();
+        let found = self.cluster.find(&self.pools, wants, avoid).await;
+        let (lease, decision, node) = match found {
+            Ok(found) => found,
+            Err(refusal) => {
+                self.entry.set_state(ClientState::Idle);
+                return Err(refusal);
+            }
+        };
+        *self.entry.last_route.lock() =
+            Some(LastRoute { node: Some(node), because: decision.because });
+        self.cluster.counters.routed(decision.because);
+        let (server, key) = (lease.entry.id, lease.cancel.clone());
+        lease.entry.client.store(self.entry.id, Ordering::Relaxed);
+        self.entry.link(CancelTarget { node, server, key });
+        self.entry.set_state(ClientState::Active);
+        self.cluster.begin(node);
+        self.node = Some(node);
+        self.link = Some(lease);
+        Ok(())
+    }
+
+    /// Makes the server's parameters those of the session, ahead of the batch; waits for the
+    /// answer only where one of them could be refused.
+    async fn restore_parameters(&mut self) -> Result<(), Ended> {
+        let Some(mut lease) = self.link.take() else { return Ok(()) };
+        let server: &mut Server = &mut lease;
+        let mut to = Outgoing {
+            backend: &mut server.backend,
+            out: &mut server.out,
+            owed: &mut self.owed,
+            show: &|_| String::new(),
+        };
+        let wait = self.session.replay(&mut to);
+        self.link = Some(lease);
+        if wait {
+            match poll_fn(|cx| self.poll_exchange(cx)).await {
+                Ended::Done => {}
+                ended => return Err(ended),
+            }
+        }
+        Ok(())
+    }
+
+    /// The server goes back to its pool, or is closed, when the session does not need it.
+    fn let_go(&mut self) {
+        if self.link.is_none() || !self.session.may_leave() {
+            self.entry.note_pin(self.session.pin);
+            return;
+        }
+        let on_server = self.session.variables.leave();
+        let cancelled = self.unlink();
+        let Some(mut lease) = self.link.take() else { return };
+        lease.backend.params = on_server;
+        lease.entry.client.store(0, Ordering::Relaxed);
+        lease.entry.prepared.store(lease.backend.prepared.len() as u64, Ordering::Relaxed);
+        if !cancelled && self.owed.is_empty() && !self.owed.is_skipping() {
+            lease.give_back();
+        }
+    }
+
+    fn unlink(&mut self) -> bool {
+        self.entry.set_state(ClientState::Idle);
+        if let Some(node) = self.node.take() {
+            self.cluster.end(node);
+        }
+        self.entry.unlink()
+    }
+
+    /// Closes the server connection; the session lives on without it.
+    fn drop_server(&mut self) {
+        self.unlink();
+        self.link = None;
+        self.owed.clear();
+        self.session.lost();
+        self.flow = Traffic { flush: self.flow.flush, ..Traffic::default() };
+    }
+
+    /// An exchange went wrong: what the client is told, and whether it can stay.
+    fn after(&mut self, ended: Ended) -> Result<(), Leaving> {
+        let node = self.node.map_or_else(|| "?".into(), |node| self.cluster.node_name(node));
+        tracing::debug!(client = self.entry.id, node = &*node, ?ended, "an exchange broke");
+        if let (Ended::ServerLost(_), Some(node)) = (&ended, self.node) {
+            self.cluster.report_failure(node);
+        }
+        if matches!(ended, Ended::ClientLeft) && !self.owed.is_empty() {
+            self.engine.cancel_abandoned(&self.cluster, &self.entry);
+        }
+        let committing = self.session.tx == Tx::Idle || self.batch_commits();
+        let was = (self.flow.delivered, committing, self.session.pin.is_some());
+        let open = self.flow.open || self.flow.tail > 0;
+        self.drop_server();
+        match refuse::after(ended, node, was) {
+            Err(leaving) => Err(leaving),
+            Ok(_) if open => Err(Leaving::Refused(Refusal::Protocol(
+                "the server was lost in the middle of a batch".into(),
+            ))),
+            Ok(refusal) => {
+                self.say_refused(&refusal);
+                Ok(())
+            }
+        }
+    }
+
+    /// While idle: the server connection that a pinned or open session holds has ended.
+    fn server_ended(&mut self, ended: Ended) -> Leaving {
+        match self.after(ended) {
+            Err(leaving) => leaving,
+            Ok(()) => Leaving::Told,
+        }
+    }
+
+    /// The owed replies say whether a COMMIT was under way.
+    fn batch_commits(&mut self) -> bool {
+        self.owed.any_commit()
+    }
+
+    /// No server for this batch: it is answered with an error, and the session goes on.
+    fn turn_down(&mut self, refusal: &Refusal) -> Result<(), Leaving> {
+        self.cluster.counters.refused.add(1);
+        self.session.undo(&self.batch, &self.input);
+        let whole = self.is_whole();
+        self.drop_batch();
+        if !whole {
+            return Err(Leaving::Refused(refusal.clone()));
+        }
+        self.say_refused(refusal);
+        Ok(())
+    }
+
+    fn is_whole(&self) -> bool {
+        self.batch.end == Some(End::Ready)
+            && self.batch.frames.last().is_none_or(|frame| frame.later == 0)
+    }
+
+    fn say_refused(&mut self, refusal: &Refusal) {
+        refuse::put(&mut self.output, refusal, refuse::Severity::Error);
+        wire::put_ready(&mut self.output, self.session.tx.status());
+    }
+
+    /// The last act: a server that is clean goes back, any other is closed.
+    fn part(mut self, leaving: &Leaving) {
+        tracing::debug!(client = self.entry.id, ?leaving, "client left");
+        if self.link.is_none() {
+            return;
+        }
+        let clean = self.owed.is_empty() && self.session.tx == Tx::Idle;
+        let cancelled = self.unlink();
+        if let Some(lease) = self.link.take()
+            && clean
+            && !cancelled
+        {
+            super::cluster::reset_and_give_back(lease);
+        }
+    }
+}
+
+impl Ended {
+    fn may_retry(&self) -> bool {
+        matches!(self, Ended::Retry(_) | Ended::Fatal(_) | Ended::ServerLost(_))
+    }
+}
+

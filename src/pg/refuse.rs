@@ -1,0 +1,115 @@
+//! The one table from a refusal to what a PostgreSQL client is told: SQLSTATE, message, hint.
+
+use super::client::Leaving;
+use super::exchange::Ended;
+use super::session::receive::Desync;
+use super::wire::{self, ErrorText};
+use crate::refusal::Refusal;
+use bytes::BytesMut;
+use std::sync::Arc;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// The session goes on.
+    Error,
+    /// The connection ends.
+    Fatal,
+}
+
+/// Appends the ErrorResponse for `refusal`.
+pub fn put(out: &mut BytesMut, refusal: &Refusal, severity: Severity) {
+    let (code, hint) = code_and_hint(refusal);
+    let message = match refusal {
+        // Applications and tests know PostgreSQL's own words.
+        Refusal::Authentication(user) => format!("password authentication failed for user \"{user}\""),
+        Refusal::ServerEnded { message, .. } => message.clone(),
+        other => other.to_string(),
+    };
+    let severity = if severity == Severity::Fatal { "FATAL" } else { "ERROR" };
+    wire::put_error(out, &ErrorText { severity, code, message: &message, hint });
+}
+
+fn code_and_hint(refusal: &Refusal) -> (&str, &'static str) {
+    match refusal {
+        Refusal::UnknownDatabase(_) => {
+            ("3D000", "Add it to the `databases` of a cluster in the configuration.")
+        }
+        Refusal::Authentication(_) => ("28P01", ""),
+        Refusal::TlsRequired => ("28000", "Connect with sslmode=require or stronger."),
+        Refusal::Protocol(_) => ("08P01", "The client and the proxy do not speak the same protocol."),
+        Refusal::Unsupported(_) => ("0A000", ""),
+        Refusal::LoginTimeout(_) => ("57014", "The login has to be finished sooner."),
+        Refusal::TooManyClients { .. } => {
+            ("53300", "Raise the limit named here, or let clients close what they do not use.")
+        }
+        Refusal::PoolExhausted { .. } => (
+            "53300",
+            "All server connections are busy: raise pool.size, shorten transactions, or raise pool.query_wait.",
+        ),
+        Refusal::NoPrimary { .. } => {
+            ("57P03", "Nothing was executed: try again; SHOW NODES on the console tells why.")
+        }
+        Refusal::NoFreshReplica { .. } => {
+            ("57P03", "Raise route.max_staleness, or set route.fallback = \"primary\".")
+        }
+        Refusal::ServerUnreachable { .. } => ("08006", "Nothing was executed: try again."),
+        Refusal::ServerRefused { .. } => {
+            ("08004", "The server refused the proxy's login: see the proxy's log.")
+        }
+        Refusal::ServerLost { .. } => {
+            ("08006", "The transaction was rolled back with its connection: try it again.")
+        }
+        Refusal::ServerEnded { code, .. } => (code, "The transaction was rolled back: try it again."),
+        Refusal::OutcomeUnknown { .. } => {
+            ("08007", "It may or may not have been committed: look before you repeat it.")
+        }
+        Refusal::AnswerCut { .. } => ("40001", "Discard the rows received so far and try again."),
+        Refusal::Desynchronised { .. } => ("08P01", "The server connection was closed."),
+        Refusal::Parameter { .. } => ("22023", "RESET the parameter, or set it to what is allowed."),
+        Refusal::ShuttingDown | Refusal::Killed => ("57P01", "Connect again."),
+        Refusal::Internal(_) => ("XX000", "Please report it, with the proxy's log."),
+    }
+}
+
+/// What the client was in the middle of when its server went away.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances {
+    /// A part of the answer is with the client already.
+    pub delivered: bool,
+    /// That part ends inside a frame, so nothing can be added.
+    pub inside_frame: bool,
+    /// The batch could have committed something.
+    pub may_have_committed: bool,
+    /// The session needed this very connection.
+    pub pinned: bool,
+}
+
+/// After a broken exchange: the error for the client, or the end of its connection.
+pub fn after(ended: Ended, node: Arc<str>, was: Circumstances) -> Result<Refusal, Leaving> {
+    let refusal = match ended {
+        Ended::Done | Ended::ClientLeft => return Err(Leaving::Gone),
+        Ended::ClientBroke(error) => {
+            return Err(Leaving::Refused(Refusal::Protocol(error.to_string())));
+        }
+        Ended::Desync(Desync::Replay(cause)) => Refusal::Parameter { node, cause },
+        Ended::Desync(desync) => Refusal::Desynchronised { node, what: desync.to_string() },
+        Ended::Retry(fault) | Ended::Fatal(fault) if !was.may_have_committed => {
+            let code = fault.sqlstate().to_string();
+            Refusal::ServerEnded { node, code, message: fault.message }
+        }
+        Ended::ServerLost(error) if !was.may_have_committed => match was.delivered {
+            true => Refusal::AnswerCut { node },
+            false => Refusal::ServerLost { node, cause: error.to_string() },
+        },
+        Ended::Retry(_) | Ended::Fatal(_) | Ended::ServerLost(_) => {
+            Refusal::OutcomeUnknown { node }
+        }
+    };
+    if was.inside_frame {
+        return Err(Leaving::Told);
+    }
+    match was.pinned {
+        true => Err(Leaving::Refused(refusal)),
+        false => Ok(refusal),
+    }
+}

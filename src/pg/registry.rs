@@ -1,0 +1,258 @@
+//! Who is connected: clients and server connections, for cancel requests and for whoever looks.
+
+use super::server::CancelKey;
+use crate::topology::NodeId;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::task::{Context, Waker};
+use std::time::Instant;
+
+/// A table of entries by number; an entry leaves it when its owner drops the registration.
+#[derive(Debug)]
+pub struct Registry<T> {
+    entries: Mutex<HashMap<u64, Arc<T>>>,
+    next: AtomicU64,
+}
+
+impl<T> Default for Registry<T> {
+    fn default() -> Registry<T> {
+        Registry { entries: Mutex::default(), next: AtomicU64::new(1) }
+    }
+}
+
+impl<T> Registry<T> {
+    /// Enters what `build` makes of the new number.
+    pub fn enter(self: &Arc<Self>, build: impl FnOnce(u64) -> T) -> Registration<T> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let entry = Arc::new(build(id));
+        self.entries.lock().insert(id, entry.clone());
+        Registration { id, entry, registry: self.clone() }
+    }
+
+    pub fn get(&self, id: u64) -> Option<Arc<T>> {
+        self.entries.lock().get(&id).cloned()
+    }
+
+    pub fn all(&self) -> Vec<Arc<T>> {
+        self.entries.lock().values().cloned().collect()
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.lock().len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries.lock().is_empty()
+    }
+}
+
+/// Keeps an entry in its registry.
+#[derive(Debug)]
+pub struct Registration<T> {
+    id: u64,
+    entry: Arc<T>,
+    registry: Arc<Registry<T>>,
+}
+
+impl<T> Registration<T> {
+    pub fn shared(&self) -> &Arc<T> {
+        &self.entry
+    }
+}
+
+impl<T> Deref for Registration<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.entry
+    }
+}
+
+impl<T> Drop for Registration<T> {
+    fn drop(&mut self) {
+        let mut entries = self.registry.entries.lock();
+        entries.remove(&self.id);
+        if entries.capacity() > 64 && entries.len() < entries.capacity() / 4 {
+            entries.shrink_to_fit();
+        }
+    }
+}
+
+/// What a client is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ClientState {
+    /// Logged in, no statement under way.
+    Idle = 0,
+    /// Waits for a server connection.
+    Waiting = 1,
+    /// Has a server connection.
+    Active = 2,
+}
+
+/// A client as others see it.
+#[derive(Debug)]
+pub struct ClientEntry {
+    pub id: u64,
+    pub user: Arc<str>,
+    pub database: Arc<str>,
+    pub cluster: Arc<str>,
+    pub address: std::net::SocketAddr,
+    pub tls: bool,
+    pub since: Instant,
+    pub secret: Box<[u8]>,
+    pub application: Mutex<Arc<str>>,
+    pub requests: AtomicU64,
+    state: AtomicU8,
+    /// The server connection in use and how to cancel what runs on it.
+    link: Mutex<Link>,
+    pub last_route: Mutex<Option<LastRoute>>,
+    pub pin: AtomicU8,
+    killed: AtomicBool,
+    waker: Mutex<Option<Waker>>,
+}
+
+/// Where the last statement went and why.
+#[derive(Clone, Copy, Debug)]
+pub struct LastRoute {
+    pub node: Option<NodeId>,
+    pub because: crate::route::Because,
+}
+
+#[derive(Debug, Default)]
+struct Link {
+    target: Option<CancelTarget>,
+    /// A cancel request was sent to it: it must not serve anyone else.
+    cancelled: bool,
+}
+
+/// Where a cancel request for a client goes.
+#[derive(Clone, Debug)]
+pub struct CancelTarget {
+    pub node: NodeId,
+    pub server: u64,
+    pub key: Arc<CancelKey>,
+}
+
+/// What a new client entry starts from.
+pub struct NewClient {
+    pub user: Arc<str>,
+    pub database: Arc<str>,
+    pub cluster: Arc<str>,
+    pub address: std::net::SocketAddr,
+    pub tls: bool,
+    pub secret: Box<[u8]>,
+    pub application: Arc<str>,
+}
+
+impl ClientEntry {
+    pub fn new(id: u64, new: NewClient) -> ClientEntry {
+        ClientEntry {
+            id,
+            user: new.user,
+            database: new.database,
+            cluster: new.cluster,
+            address: new.address,
+            tls: new.tls,
+            since: Instant::now(),
+            secret: new.secret,
+            application: Mutex::new(new.application),
+            requests: AtomicU64::new(0),
+            state: AtomicU8::new(ClientState::Idle as u8),
+            link: Mutex::default(),
+            last_route: Mutex::new(None),
+            pin: AtomicU8::new(u8::MAX),
+            killed: AtomicBool::new(false),
+            waker: Mutex::new(None),
+        }
+    }
+
+    /// The process id that clients are told; cancel requests come with it.
+    pub fn pid(&self) -> u32 {
+        pid_of(self.id)
+    }
+
+    pub fn state(&self) -> ClientState {
+        match self.state.load(Ordering::Relaxed) {
+            1 => ClientState::Waiting,
+            2 => ClientState::Active,
+            _ => ClientState::Idle,
+        }
+    }
+
+    pub fn set_state(&self, state: ClientState) {
+        self.state.store(state as u8, Ordering::Relaxed);
+    }
+
+    pub fn link(&self, target: CancelTarget) {
+        *self.link.lock() = Link { target: Some(target), cancelled: false };
+    }
+
+    /// Lets go of the server; true when a cancel request was sent to it.
+    pub fn unlink(&self) -> bool {
+        std::mem::take(&mut *self.link.lock()).cancelled
+    }
+
+    /// Where a cancel request goes now; from here on the server serves nobody else.
+    pub fn cancel_target(&self) -> Option<CancelTarget> {
+        let mut link = self.link.lock();
+        link.cancelled = link.target.is_some();
+        link.target.clone()
+    }
+
+    pub fn linked_server(&self) -> Option<u64> {
+        self.link.lock().target.as_ref().map(|t| t.server)
+    }
+
+    /// Ends this client at its next opportunity.
+    pub fn kill(&self) {
+        self.killed.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    pub fn wake(&self) {
+        if let Some(waker) = self.waker.lock().take() {
+            waker.wake();
+        }
+    }
+
+    pub fn is_killed(&self) -> bool {
+        self.killed.load(Ordering::Acquire)
+    }
+
+    /// The task to wake when somebody wants something of this client.
+    pub fn listen(&self, cx: &Context<'_>) {
+        let mut waker = self.waker.lock();
+        if !waker.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
+        }
+    }
+}
+
+/// Never 0 and never negative: applications print it as a signed number.
+pub fn pid_of(id: u64) -> u32 {
+    (id % 0x7fff_ffff) as u32 + 1
+}
+
+/// The number of the client that was told `pid`; entries are never more than 2³¹ apart.
+pub fn id_of(pid: u32) -> u64 {
+    u64::from(pid.saturating_sub(1))
+}
+
+/// A server connection as others see it.
+#[derive(Debug)]
+pub struct ServerEntry {
+    pub id: u64,
+    pub cluster: Arc<str>,
+    pub node: Arc<str>,
+    pub user: Arc<str>,
+    pub database: Arc<str>,
+    pub pid: u32,
+    pub since: Instant,
+    pub tls: bool,
+    pub prepared: AtomicU64,
+    /// The client it is lent to; 0: none.
+    pub client: AtomicU64,
+}

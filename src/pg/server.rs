@@ -1,0 +1,162 @@
+//! A connection to a PostgreSQL server, logged in and known.
+
+use super::registry::{Registration, ServerEntry};
+use super::session::Backend;
+use super::wire::{self, Fault, HEADER};
+use crate::net::{Stream, with_scratch};
+use bytes::{Buf, BytesMut};
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use thiserror::Error;
+
+/// What a cancel request needs: it travels over a connection of its own.
+#[derive(Debug)]
+pub struct CancelKey {
+    /// Process id of the backend.
+    pub pid: u32,
+    pub secret: Vec<u8>,
+}
+
+/// ParameterStatus as the server sent them after the login, in their order.
+pub type Greeting = Arc<Vec<(Box<[u8]>, Box<[u8]>)>>;
+
+/// A server connection.
+pub struct Server {
+    pub stream: Stream,
+    pub backend: Backend,
+    /// Bytes for the server that the socket has not taken yet.
+    pub out: BytesMut,
+    /// The start of a frame whose rest has not come yet.
+    carry: Vec<u8>,
+    pub cancel: Arc<CancelKey>,
+    pub greeting: Greeting,
+    pub entry: Registration<ServerEntry>,
+}
+
+#[derive(Clone, Debug, Error)]
+pub enum ExchangeError {
+    #[error("the connection was closed")]
+    Closed,
+    #[error("{0}")]
+    Io(Arc<io::Error>),
+    #[error("{0}")]
+    Wire(#[from] wire::WireError),
+    #[error("{}: {}", .0.sqlstate(), .0.message)]
+    Fault(Fault),
+}
+
+impl From<io::Error> for ExchangeError {
+    fn from(error: io::Error) -> ExchangeError {
+        ExchangeError::Io(Arc::new(error))
+    }
+}
+
+impl Server {
+    pub fn new(
+        stream: Stream,
+        cancel: CancelKey,
+        greeting: Greeting,
+        max_prepared: usize,
+        entry: Registration<ServerEntry>,
+    ) -> Server {
+        let backend = Backend { max_prepared, ..Backend::default() };
+        let (out, carry) = (BytesMut::new(), Vec::new());
+        Server { stream, backend, out, carry, cancel: Arc::new(cancel), greeting, entry }
+    }
+
+    /// Writes what is in `out`, as far as the socket takes it. Ready when it is empty.
+    pub fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.out.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        while !self.out.is_empty() {
+            let n = ready!(self.stream.poll_write_slice(cx, &self.out))?;
+            self.out.advance(n);
+        }
+        self.stream.poll_flush_tls(cx)
+    }
+
+    /// Reads once and shows `look` all bytes that were not taken yet; `look` answers with the
+    /// number of bytes it took. The end of the stream is an error.
+    pub fn poll_receive<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        look: impl FnOnce(&mut Server, &[u8]) -> (usize, T),
+    ) -> Poll<Result<T, ExchangeError>> {
+        with_scratch(|scratch| {
+            let had = self.carry.len();
+            scratch[..had].copy_from_slice(&self.carry);
+            let n = ready!(self.stream.poll_read_slice(cx, &mut scratch[had..]))?;
+            if n == 0 {
+                return Poll::Ready(Err(ExchangeError::Closed));
+            }
+            let chunk = &scratch[..had + n];
+            let (taken, answer) = look(self, chunk);
+            self.carry.clear();
+            self.carry.extend_from_slice(&chunk[taken..]);
+            Poll::Ready(Ok(answer))
+        })
+    }
+
+    /// True when no byte arrived that nobody asked for, and the server did not hang up.
+    pub fn is_quiet(&self) -> bool {
+        let mut byte = [0];
+        self.carry.is_empty()
+            && match &self.stream {
+                Stream::Plain(tcp) => {
+                    matches!(tcp.try_read(&mut byte), Err(e) if e.kind() == io::ErrorKind::WouldBlock)
+                }
+                // Bytes of a TLS record cannot be taken back: the check is the next use.
+                Stream::ToServer(_) | Stream::ToClient(_) => true,
+            }
+    }
+
+    /// Runs `sql` (a simple query without parameters) and drops its rows.
+    /// ParameterStatus messages go to `status`.
+    pub async fn run(
+        &mut self,
+        sql: &str,
+        mut status: impl FnMut(&[u8], &[u8]),
+    ) -> Result<(), ExchangeError> {
+        wire::put_query(&mut self.out, sql.as_bytes());
+        self.backend.prepared.unnamed = None;
+        let mut fault = None;
+        loop {
+            poll_fn(|cx| self.poll_send(cx)).await?;
+            let done = poll_fn(|cx| {
+                self.poll_receive(cx, |_, chunk| skim(chunk, &mut fault, &mut status))
+            });
+            if done.await? {
+                break;
+            }
+        }
+        fault.map_or(Ok(()), |fault| Err(ExchangeError::Fault(fault)))
+    }
+}
+
+/// Goes through whole frames of an answer; true at ReadyForQuery in idle state.
+fn skim(
+    chunk: &[u8],
+    fault: &mut Option<Fault>,
+    status: &mut impl FnMut(&[u8], &[u8]),
+) -> (usize, bool) {
+    let mut at = 0;
+    while let Ok(Some(header)) = wire::peek(&chunk[at..]) {
+        let Some(frame) = chunk.get(at..at + header.len) else { break };
+        at += header.len;
+        let body = &frame[HEADER..];
+        match header.tag {
+            b'E' => *fault = Some(Fault::parse(body)),
+            b'S' => {
+                if let Some((name, value)) = wire::parse_status(body) {
+                    status(name, value);
+                }
+            }
+            b'Z' => return (at, true),
+            _ => {}
+        }
+    }
+    (at, false)
+}

@@ -1,0 +1,208 @@
+//! What a client's session is, apart from any socket: its parameters, its prepared statements,
+//! its transaction, and why it must keep its server connection.
+//!
+//! A batch of the client goes through three pure steps, one file each: [`plan`] says what it is,
+//! [`send`] turns it into what the server gets, [`receive`] turns the server's answers into what
+//! the client gets. The sockets are moved by `pg::exchange`.
+
+pub mod owed;
+pub mod plan;
+pub mod receive;
+pub mod send;
+
+use super::params::{Params, Variables};
+use super::statement::{OnServer, Statement};
+use crate::sql::{Analysis, Pin, Step};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The transaction status as ReadyForQuery tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tx {
+    /// No transaction: the server connection may go back.
+    Idle,
+    Open,
+    /// Failed: everything but ROLLBACK is refused.
+    Failed,
+}
+
+impl Tx {
+    pub fn from_status(status: u8) -> Option<Tx> {
+        match status {
+            b'I' => Some(Tx::Idle),
+            b'T' => Some(Tx::Open),
+            b'E' => Some(Tx::Failed),
+            _ => None,
+        }
+    }
+
+    pub fn status(self) -> u8 {
+        match self {
+            Tx::Idle => b'I',
+            Tx::Open => b'T',
+            Tx::Failed => b'E',
+        }
+    }
+}
+
+/// What is known of a server connection while a session works on it.
+#[derive(Debug, Default)]
+pub struct Backend {
+    pub prepared: OnServer,
+    /// The parameters in force, as far as sessions changed them.
+    pub params: Arc<Params>,
+    /// Prepared statements kept at most.
+    pub max_prepared: usize,
+}
+
+/// A session's state; the server connection it may hold is elsewhere.
+#[derive(Debug)]
+pub struct Session {
+    pub variables: Variables,
+    pub tx: Tx,
+    /// Why the server connection cannot go back; the first reason that came up.
+    pub pin: Option<Pin>,
+    unnamed: Option<Arc<Statement>>,
+    named: HashMap<Box<[u8]>, Arc<Statement>, foldhash::fast::RandomState>,
+    /// The effect of the statement in the unnamed portal, and of named portals.
+    portal: Option<Arc<Analysis>>,
+    portals: Vec<(Box<[u8]>, Arc<Analysis>)>,
+    /// The server is in COPY IN and reads CopyData.
+    pub copying: bool,
+}
+
+impl Session {
+    pub fn new(startup: Arc<Params>, pin: Option<Pin>) -> Session {
+        Session {
+            variables: Variables::new(startup),
+            tx: Tx::Idle,
+            pin,
+            unnamed: None,
+            named: HashMap::default(),
+            portal: None,
+            portals: Vec::new(),
+            copying: false,
+        }
+    }
+
+    fn named(&self, name: &[u8]) -> Option<&Arc<Statement>> {
+        self.named.get(name)
+    }
+
+    fn statement(&self, name: &[u8]) -> Option<&Arc<Statement>> {
+        match name {
+            [] => self.unnamed.as_ref(),
+            _ => self.named.get(name),
+        }
+    }
+
+    fn define(&mut self, name: &[u8], statement: Arc<Statement>) {
+        self.named.insert(name.into(), statement);
+    }
+
+    pub fn undefine(&mut self, name: &[u8]) {
+        match name {
+            [] => self.unnamed = None,
+            _ => drop(self.named.remove(name)),
+        }
+    }
+
+    /// Prepared statements of this session.
+    pub fn prepared(&self) -> usize {
+        self.named.len()
+    }
+
+    /// Takes back what a batch defined that never reached a server.
+    pub fn undo(&mut self, batch: &plan::Batch, input: &[u8]) {
+        let mut at = 0;
+        for frame in &batch.frames {
+            let bytes = &input[at..at + frame.here];
+            at += frame.here;
+            if let plan::Item::Parse { duplicate: false, .. } = frame.item
+                && let Some((name, _)) = crate::pg::wire::cstr(&bytes[crate::pg::wire::HEADER..])
+            {
+                self.undefine(name);
+            }
+        }
+    }
+
+    /// The effect of a statement that the server completed.
+    fn apply(&mut self, step: &Step, tag: &[u8], backend: &mut Backend) {
+        match step {
+            Step::Plain | Step::Begin { .. } | Step::DiscardOther | Step::ShowTidegate(_) => {}
+            Step::Commit | Step::Rollback => {
+                if tag.starts_with(b"COMMIT") { self.variables.commit() } else { self.rollback() }
+            }
+            Step::Savepoint(name) => self.variables.savepoint(name),
+            Step::Release(name) => self.variables.release(name),
+            Step::RollbackTo(name) => self.variables.rollback_to(name),
+            Step::Set { name, value } => self.variables.set(name, value),
+            Step::Reset(name) => self.variables.reset(name),
+            Step::ResetAll => self.variables.reset_all(false),
+            Step::Deallocate(_) | Step::DiscardTemp => {}
+            Step::DeallocateAll => self.forget_statements(backend),
+            Step::DiscardAll => {
+                self.forget_statements(backend);
+                self.variables.reset_all(true);
+                self.unpin();
+            }
+            Step::Pin(reason) => self.pin = self.pin.or(Some(*reason)),
+        }
+    }
+
+    fn rollback(&mut self) {
+        self.variables.rollback();
+    }
+
+    fn forget_statements(&mut self, backend: &mut Backend) {
+        self.named.clear();
+        backend.prepared.clear();
+    }
+
+    fn unpin(&mut self) {
+        if self.pin != Some(Pin::Mode) {
+            self.pin = None;
+        }
+    }
+
+    /// ReadyForQuery said so.
+    fn ready(&mut self, tx: Tx) {
+        if tx == Tx::Idle {
+            self.variables.commit();
+            self.portal = None;
+            self.portals.clear();
+        }
+        self.tx = tx;
+    }
+
+    /// The server connection may go back to its pool.
+    pub fn may_leave(&self) -> bool {
+        self.tx == Tx::Idle && self.pin.is_none()
+    }
+
+    /// The server connection is gone, and with it the transaction and what was only there.
+    pub fn lost(&mut self) {
+        self.rollback();
+        self.ready(Tx::Idle);
+        self.copying = false;
+    }
+
+    fn bind_portal(&mut self, name: &[u8], statement: Option<&Arc<Statement>>) {
+        let effect = statement.map(|s| &s.analysis).filter(|a| !a.steps.is_empty()).cloned();
+        if name.is_empty() {
+            self.portal = effect;
+            return;
+        }
+        self.portals.retain(|(n, _)| **n != *name);
+        if let Some(effect) = effect {
+            self.portals.push((name.into(), effect));
+        }
+    }
+
+    fn portal_effect(&self, name: &[u8]) -> Option<Arc<Analysis>> {
+        match name {
+            [] => self.portal.clone(),
+            _ => self.portals.iter().find(|(n, _)| **n == *name).map(|(_, a)| a.clone()),
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! From the server's bytes to what the client gets: frames are checked against what is owed,
+//! forwarded as they came, swallowed when they answer something of ours.
+
+use super::owed::{Owed, Queue};
+use super::{Backend, Session, Tx};
+use crate::pg::statement::NAME_PREFIX;
+use crate::pg::wire::{self, Fault, HEADER, Header, WireError};
+use crate::sql::{SetValue, Step};
+use bytes::{BufMut, BytesMut};
+use thiserror::Error;
+
+/// Frames that are looked into must fit into one read; longer ones are forwarded unseen.
+const LOOK_LIMIT: usize = 48 * 1024;
+
+/// The server said something that nobody is owed: the two sides no longer agree.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum Desync {
+    #[error("unexpected message {:?} while {awaited} is owed", *tag as char)]
+    Unexpected { tag: u8, awaited: String },
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    #[error("the server refused a parameter that it had accepted before: {0}")]
+    Replay(String),
+}
+
+/// What the server's bytes led to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Going,
+    /// An error before anything was delivered, of a kind that another node may not have.
+    Retry(Fault),
+    /// The server said that it ends this connection.
+    Fatal(Fault),
+}
+
+/// Where the reading stands inside a long frame.
+#[derive(Debug, Default)]
+pub struct Flow {
+    /// Bytes of the current frame that are still to come and are not looked at.
+    left: usize,
+    /// They go to the client.
+    forward: bool,
+    /// COPY IN by an Execute began: the Syncs sent so far are void.
+    pub reopened: bool,
+    /// An error may still be hidden by trying elsewhere.
+    pub retryable: bool,
+}
+
+/// The client's share of a chunk: one range of it as it came, or a copy when something was
+/// left out or added.
+pub struct Delivery<'a> {
+    chunk: &'a [u8],
+    range: (usize, usize),
+    spill: &'a mut BytesMut,
+}
+
+impl<'a> Delivery<'a> {
+    pub fn new(chunk: &'a [u8], spill: &'a mut BytesMut) -> Delivery<'a> {
+        Delivery { chunk, range: (0, 0), spill }
+    }
+
+    fn forward(&mut self, from: usize, to: usize) {
+        if self.range.1 != from {
+            self.settle();
+            self.range.0 = from;
+        }
+        self.range.1 = to;
+    }
+
+    fn say(&mut self, bytes: &[u8]) {
+        self.settle();
+        self.spill.put_slice(bytes);
+    }
+
+    fn settle(&mut self) {
+        self.spill.put_slice(&self.chunk[self.range.0..self.range.1]);
+        self.range.0 = self.range.1;
+    }
+
+    /// The bytes to be written after the spill; they are in the spill already when it was used.
+    pub fn finish(mut self) -> &'a [u8] {
+        if !self.spill.is_empty() {
+            self.settle();
+        }
+        &self.chunk[self.range.0..self.range.1]
+    }
+}
+
+/// What receiving works on besides the session.
+pub struct Incoming<'a> {
+    pub backend: &'a mut Backend,
+    pub owed: &'a mut Queue,
+    pub flow: &'a mut Flow,
+}
+
+impl Session {
+    /// Takes what it can of `chunk`; answers with the bytes taken and what came of them.
+    pub fn receive(
+        &mut self,
+        chunk: &[u8],
+        from: &mut Incoming<'_>,
+        to: &mut Delivery<'_>,
+    ) -> Result<(usize, Outcome), Desync> {
+        let mut at = 0;
+        from.drain_says(to);
+        while at < chunk.len() {
+            if from.flow.left > 0 {
+                let n = from.flow.left.min(chunk.len() - at);
+                from.flow.left -= n;
+                if from.flow.forward {
+                    to.forward(at, at + n);
+                }
+                at += n;
+                continue;
+            }
+            let rest = &chunk[at..];
+            let Some(header) = wire::peek(rest)? else { break };
+            let whole = rest.len() >= header.len;
+            if !whole && is_looked_into(header.tag) && header.len <= LOOK_LIMIT {
+                break;
+            }
+            let here = header.len.min(rest.len());
+            let body = &rest[HEADER..here];
+            match self.frame(header, body, from, to)? {
+                Passage::Forward => to.forward(at, at + here),
+                Passage::Swallow => {}
+                Passage::Ends(outcome) => return Ok((at, outcome)),
+            }
+            from.flow.left = header.len - here;
+            from.flow.forward = to.range.1 == at + here;
+            at += here;
+            from.drain_says(to);
+        }
+        Ok((at, Outcome::Going))
+    }
+
+    fn frame(
+        &mut self,
+        header: Header,
+        body: &[u8],
+        from: &mut Incoming<'_>,
+        to: &mut Delivery<'_>,
+    ) -> Result<Passage, Desync> {
+        match header.tag {
+            b'D' | b'd' => return from.row(header.tag),
+            b'S' => return Ok(self.parameter(body, from)),
+            b'N' | b'A' => return Ok(from.unless_replaying()),
+            b'E' => return self.error(body, from, to),
+            b'Z' => return self.ready_for_query(body, from),
+            _ => {}
+        }
+        let Some(head) = from.owed.head() else {
+            return Err(from.unexpected(header.tag));
+        };
+        match (head, header.tag) {
+            (Owed::Replay, b'C' | b'T') => Ok(Passage::Swallow),
+            (Owed::Query { analysis, step }, b'C') => {
+                self.copying = false;
+                let effect = analysis.steps.get(*step).cloned();
+                *step += 1;
+                if let Some(effect) = effect {
+                    self.complete(&effect, body, from.backend);
+                }
+                Ok(Passage::Forward)
+            }
+            (Owed::Query { .. } | Owed::Function, b'T' | b'I' | b'c' | b'H' | b'V') => {
+                Ok(Passage::Forward)
+            }
+            (Owed::Query { .. }, b'G') => {
+                self.copying = true;
+                Ok(Passage::Forward)
+            }
+            _ => self.extended(header.tag, body, from),
+        }
+    }
+
+    /// Answers of the extended protocol, each to its own message.
+    fn extended(
+        &mut self,
+        tag: u8,
+        body: &[u8],
+        from: &mut Incoming<'_>,
+    ) -> Result<Passage, Desync> {
+        let passage = match (from.owed.head(), tag) {
+            (Some(Owed::Parse { ours, .. } | Owed::Close { ours }), b'1' | b'3') if *ours => {
+                Passage::Swallow
+            }
+            (Some(Owed::Parse { .. }), b'1')
+            | (Some(Owed::Bind), b'2')
+            | (Some(Owed::Close { .. }), b'3')
+            | (Some(Owed::Describe), b'T' | b'n') => Passage::Forward,
+            (Some(Owed::Describe), b't') => return Ok(Passage::Forward),
+            (Some(Owed::Execute { .. }), b'H' | b'c') => return Ok(Passage::Forward),
+            (Some(Owed::Execute { .. }), b'G') => {
+                self.copying = true;
+                from.owed.forget_syncs();
+                from.flow.reopened = true;
+                return Ok(Passage::Forward);
+            }
+            (Some(Owed::Execute { effect }), b'C') => {
+                self.copying = false;
+                let step = effect.as_ref().and_then(|a| a.steps.first()).cloned();
+                if let Some(step) = step {
+                    self.complete(&step, body, from.backend);
+                }
+                Passage::Forward
+            }
+            (Some(Owed::Execute { .. }), b'I' | b's') => Passage::Forward,
+            _ => return Err(from.unexpected(tag)),
+        };
+        from.owed.pop();
+        Ok(passage)
+    }
+
+    fn complete(&mut self, step: &Step, body: &[u8], backend: &mut Backend) {
+        let tag = wire::cstr(body).map_or(body, |(tag, _)| tag);
+        self.apply(step, tag, backend);
+    }
+
+    /// PostgreSQL reports some parameters whenever they change, by whatever means: for those its
+    /// word is better than our reading of the statement.
+    fn parameter(&mut self, body: &[u8], from: &mut Incoming<'_>) -> Passage {
+        if matches!(from.owed.head(), Some(Owed::Replay)) {
+            return Passage::Swallow;
+        }
+        let Some((name, value)) = wire::parse_status(body) else { return Passage::Forward };
+        let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+        match name.as_str() {
+            "in_hot_standby" => Passage::Swallow,
+            "server_version" | "server_encoding" | "integer_datetimes" | "is_superuser"
+            | "session_authorization" | "scram_iterations" => Passage::Forward,
+            _ => {
+                let value = SetValue::Text(String::from_utf8_lossy(value).into());
+                self.variables.set(&name, &value);
+                Passage::Forward
+            }
+        }
+    }
+
+    fn error(
+        &mut self,
+        body: &[u8],
+        from: &mut Incoming<'_>,
+        to: &mut Delivery<'_>,
+    ) -> Result<Passage, Desync> {
+        let fault = Fault::parse(body);
+        if from.flow.retryable && is_worth_another_node(&fault) {
+            return Ok(Passage::Ends(Outcome::Retry(fault)));
+        }
+        if fault.is_fatal() {
+            return Ok(Passage::Ends(Outcome::Fatal(fault)));
+        }
+        self.copying = false;
+        match from.owed.head() {
+            Some(Owed::Replay) => return Err(Desync::Replay(fault.message)),
+            Some(Owed::Query { .. } | Owed::Function) => {}
+            _ => {
+                let (session, backend) = (&mut *self, &mut *from.backend);
+                from.owed.fail(|entry| session.failed(entry, backend));
+            }
+        }
+        if self.tx == Tx::Idle {
+            self.rollback();
+        }
+        if let Some(renamed) = self.rename_back(body) {
+            let mut out = BytesMut::new();
+            wire::put_frame(&mut out, b'E', |b| b.put_slice(&renamed));
+            to.say(&out);
+            return Ok(Passage::Swallow);
+        }
+        Ok(Passage::Forward)
+    }
+
+    /// An entry that was not done: what it would have defined is not there.
+    fn failed(&mut self, entry: Owed, backend: &mut Backend) {
+        if let Owed::Parse { statement, defines, .. } = entry {
+            backend.prepared.remove(statement);
+            if backend.prepared.unnamed == Some(statement) {
+                backend.prepared.unnamed = None;
+            }
+            if let Some(name) = defines {
+                self.undefine(&name);
+            }
+        }
+    }
+
+    /// The client's own names in place of the shared ones.
+    fn rename_back(&self, body: &[u8]) -> Option<Vec<u8>> {
+        let text = std::str::from_utf8(body).ok().filter(|t| t.contains(NAME_PREFIX))?;
+        let mut renamed = text.to_owned();
+        for (name, statement) in &self.named {
+            let ours = format!("\"{}\"", statement.server_name());
+            renamed = renamed.replace(&ours, &format!("\"{}\"", String::from_utf8_lossy(name)));
+        }
+        Some(renamed.into_bytes())
+    }
+
+    fn ready_for_query(
+        &mut self,
+        body: &[u8],
+        from: &mut Incoming<'_>,
+    ) -> Result<Passage, Desync> {
+        let tx = body.first().and_then(|s| Tx::from_status(*s));
+        let Some(tx) = tx else { return Err(from.unexpected(b'Z')) };
+        match from.owed.pop() {
+            Some(Owed::Replay) => return Ok(Passage::Swallow),
+            Some(Owed::Query { .. } | Owed::Function | Owed::Sync) => {}
+            other => {
+                let awaited = format!("{other:?}");
+                return Err(Desync::Unexpected { tag: b'Z', awaited });
+            }
+        }
+        self.copying = false;
+        self.ready(tx);
+        Ok(Passage::Forward)
+    }
+}
+
+enum Passage {
+    Forward,
+    Swallow,
+    Ends(Outcome),
+}
+
+impl Incoming<'_> {
+    fn drain_says(&mut self, to: &mut Delivery<'_>) {
+        while let Some(Owed::Say(_)) = self.owed.head() {
+            if let Some(Owed::Say(bytes)) = self.owed.pop() {
+                to.say(&bytes);
+            }
+        }
+    }
+
+    fn unless_replaying(&mut self) -> Passage {
+        match self.owed.head() {
+            Some(Owed::Replay) => Passage::Swallow,
+            _ => Passage::Forward,
+        }
+    }
+
+    fn row(&mut self, tag: u8) -> Result<Passage, Desync> {
+        match self.owed.head() {
+            Some(Owed::Query { .. } | Owed::Execute { .. } | Owed::Function) => {
+                Ok(Passage::Forward)
+            }
+            Some(Owed::Replay) => Ok(Passage::Swallow),
+            _ => Err(self.unexpected(tag)),
+        }
+    }
+
+    fn unexpected(&mut self, tag: u8) -> Desync {
+        let awaited = match self.owed.head() {
+            Some(head) => format!("{head:?}").split([' ', '{', '(']).next().unwrap_or("").into(),
+            None => "nothing".into(),
+        };
+        Desync::Unexpected { tag, awaited }
+    }
+}
+
+/// Their bodies matter, so they must be whole.
+fn is_looked_into(tag: u8) -> bool {
+    matches!(tag, b'C' | b'Z' | b'S' | b'E')
+}
+
+/// Errors that come from the node, not from the statement.
+fn is_worth_another_node(fault: &Fault) -> bool {
+    matches!(
+        &fault.code,
+        b"25006" | b"40001" | b"57P01" | b"57P02" | b"57P03" | b"57P05" | b"53300"
+    )
+}

@@ -1,0 +1,116 @@
+//! Bodies of the few frames that are looked into.
+
+use super::WireError;
+
+/// Splits a NUL-terminated string off the front: (string, rest).
+pub fn cstr(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = bytes.iter().position(|&b| b == 0)?;
+    Some((&bytes[..end], &bytes[end + 1..]))
+}
+
+fn malformed(tag: u8, what: &'static str) -> WireError {
+    WireError::Malformed { tag, what }
+}
+
+/// Parse: (name, everything after the name: query, NUL, parameter types), query.
+pub fn parse_parse(body: &[u8]) -> Result<(&[u8], &[u8], &[u8]), WireError> {
+    let (name, content) = cstr(body).ok_or(malformed(b'P', "the name has no end"))?;
+    let (query, types) = cstr(content).ok_or(malformed(b'P', "the query has no end"))?;
+    let count = types.first_chunk::<2>().ok_or(malformed(b'P', "no parameter count"))?;
+    if types.len() != 2 + 4 * usize::from(u16::from_be_bytes(*count)) {
+        return Err(malformed(b'P', "parameter types do not fit the length"));
+    }
+    Ok((name, content, query))
+}
+
+/// Bind: (portal, statement, rest). Only the front of the body needs to be there.
+pub fn parse_bind(body: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let (portal, rest) = cstr(body)?;
+    let (statement, rest) = cstr(rest)?;
+    Some((portal, statement, rest))
+}
+
+/// Describe and Close: (b'S' or b'P', name).
+pub fn parse_describe(tag: u8, body: &[u8]) -> Result<(u8, &[u8]), WireError> {
+    let (&kind, rest) = body.split_first().ok_or(malformed(tag, "empty"))?;
+    if kind != b'S' && kind != b'P' {
+        return Err(malformed(tag, "neither a statement nor a portal"));
+    }
+    match cstr(rest) {
+        Some((name, [])) => Ok((kind, name)),
+        _ => Err(malformed(tag, "the name does not fit the length")),
+    }
+}
+
+/// ParameterStatus: (name, value).
+pub fn parse_status(body: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (name, rest) = cstr(body)?;
+    let (value, _) = cstr(rest)?;
+    Some((name, value))
+}
+
+/// ErrorResponse or NoticeResponse, as far as decisions need it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fault {
+    /// `ERROR`, `FATAL`, `PANIC`, not translated.
+    pub severity: String,
+    /// SQLSTATE.
+    pub code: [u8; 5],
+    pub message: String,
+}
+
+impl Fault {
+    pub fn parse(body: &[u8]) -> Fault {
+        let mut fault = Fault::default();
+        let mut rest = body;
+        while let Some((&kind, tail)) = rest.split_first() {
+            let Some((text, next)) = cstr(tail) else { break };
+            match kind {
+                0 => break,
+                b'V' => fault.severity = String::from_utf8_lossy(text).into_owned(),
+                b'S' if fault.severity.is_empty() => {
+                    fault.severity = String::from_utf8_lossy(text).into_owned();
+                }
+                b'C' if text.len() == 5 => fault.code.copy_from_slice(text),
+                b'M' => fault.message = String::from_utf8_lossy(text).into_owned(),
+                _ => {}
+            }
+            rest = next;
+        }
+        fault
+    }
+
+    /// The server ends the connection after it.
+    pub fn is_fatal(&self) -> bool {
+        self.severity == "FATAL" || self.severity == "PANIC"
+    }
+
+    pub fn sqlstate(&self) -> &str {
+        std::str::from_utf8(&self.code).unwrap_or("XX000")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parse_body_is_taken_apart() {
+        let body = b"s1\0SELECT $1\0\0\x01\0\0\0\x17";
+        let (name, content, query) = parse_parse(body).expect("well formed");
+        assert_eq!((name, query), (&b"s1"[..], &b"SELECT $1"[..]));
+        assert_eq!(content, &body[3..]);
+        for cut in 0..body.len() {
+            assert!(parse_parse(&body[..cut]).is_err(), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_fault_takes_the_untranslated_severity() {
+        let fault = Fault::parse(b"SFEHLER\0VERROR\0C25006\0Mnope\0\0");
+        assert_eq!(fault.severity, "ERROR");
+        assert_eq!(fault.sqlstate(), "25006");
+        assert_eq!(fault.message, "nope");
+        assert!(!fault.is_fatal());
+    }
+}

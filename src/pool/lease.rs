@@ -1,0 +1,364 @@
+//! The pool: who gets the next server connection, and when one is opened or closed.
+
+use super::budget::{Budget, Sharer};
+use super::lent::{Held, Lease};
+use super::Settings;
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+use thiserror::Error;
+use tokio::sync::oneshot;
+
+/// How server connections are made; the engine implements it.
+pub trait Connector: Send + Sync + 'static {
+    type Conn: Send + 'static;
+    type Error: Clone + fmt::Display + Send + Sync + 'static;
+    /// Opens a connection, ready for a first statement.
+    fn connect(&self) -> impl Future<Output = Result<Self::Conn, Self::Error>> + Send;
+    /// Asks the server for a sign of life.
+    fn check(&self, conn: &mut Self::Conn) -> impl Future<Output = bool> + Send;
+    /// True when nothing arrived that nobody asked for. No system call.
+    fn is_quiet(conn: &mut Self::Conn) -> bool;
+}
+
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum PoolError<E> {
+    /// Nobody gave a connection back in time.
+    #[error("no server connection became free within {waited:?}")]
+    Exhausted { waited: Duration, size: usize },
+    /// The server could not be reached or refused the login.
+    #[error("{0}")]
+    Connect(E),
+}
+
+type Grant<C> = Result<Held<<C as Connector>::Conn>, <C as Connector>::Error>;
+
+struct Waiter<C: Connector> {
+    grant: oneshot::Sender<Grant<C>>,
+    since: Instant,
+}
+
+struct Idle<T> {
+    held: Held<T>,
+    since: Instant,
+}
+
+struct State<C: Connector> {
+    /// Last in, first out: what was used last is warm, what is not needed ages.
+    idle: Vec<Idle<C::Conn>>,
+    /// First come, first served.
+    waiting: VecDeque<Waiter<C>>,
+    /// Idle, lent and connecting.
+    open: usize,
+    connecting: usize,
+    /// Connections of an older generation are closed when they come back.
+    generation: u64,
+}
+
+/// How a pool stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub idle: usize,
+    pub lent: usize,
+    pub connecting: usize,
+    pub waiting: usize,
+    /// How long the first in the queue has been waiting.
+    pub longest_wait: Duration,
+}
+
+/// Server connections of one node, user and database.
+pub struct Pool<C: Connector> {
+    me: Weak<Pool<C>>,
+    connector: C,
+    settings: ArcSwap<Settings>,
+    state: Mutex<State<C>>,
+    budget: Arc<Budget>,
+}
+
+/// How long a failed attempt keeps its place, so that a dead server is not hammered.
+const AFTER_FAILURE: Duration = Duration::from_millis(200);
+
+impl<C: Connector> Pool<C> {
+    pub fn new(connector: C, settings: Arc<Settings>, budget: Arc<Budget>) -> Arc<Pool<C>> {
+        let pool = Arc::new_cyclic(|me| Pool {
+            me: me.clone(),
+            connector,
+            settings: ArcSwap::new(settings),
+            state: Mutex::new(State {
+                idle: Vec::new(),
+                waiting: VecDeque::new(),
+                open: 0,
+                connecting: 0,
+                generation: 0,
+            }),
+            budget,
+        });
+        let sharer: Weak<Pool<C>> = Arc::downgrade(&pool);
+        pool.budget.join(sharer);
+        pool
+    }
+
+    pub fn connector(&self) -> &C {
+        &self.connector
+    }
+
+    pub fn settings(&self) -> arc_swap::Guard<Arc<Settings>> {
+        self.settings.load()
+    }
+
+    pub fn reconfigure(&self, settings: Arc<Settings>) {
+        self.settings.store(settings);
+    }
+
+    /// A connection that is free this instant and needs no check.
+    pub fn try_lease(&self) -> Option<Lease<C>> {
+        let pool = self.me.upgrade()?;
+        let settings = self.settings.load();
+        let now = Instant::now();
+        loop {
+            let mut held = {
+                let mut state = self.state.lock();
+                if !state.waiting.is_empty() {
+                    return None;
+                }
+                let idle = state.idle.last()?;
+                if now.duration_since(idle.since) > settings.check_after {
+                    return None;
+                }
+                state.idle.pop()?.held
+            };
+            if held.expires > now && C::is_quiet(&mut held.conn) {
+                return Some(Lease::new(held, pool));
+            }
+            drop(held);
+            self.forget_one();
+        }
+    }
+
+    /// A connection, after waiting for it if need be.
+    pub async fn lease(&self) -> Result<Lease<C>, PoolError<C::Error>> {
+        if let Some(lease) = self.try_lease() {
+            return Ok(lease);
+        }
+        let settings = self.settings.load_full();
+        let started = Instant::now();
+        loop {
+            let left = settings.query_wait.saturating_sub(started.elapsed());
+            let Some((mut lease, idle)) = self.wait_for_one(left).await? else {
+                let waited = started.elapsed();
+                return Err(PoolError::Exhausted { waited, size: settings.size });
+            };
+            let healthy =
+                idle <= settings.check_after || self.connector.check(&mut lease).await;
+            if healthy && C::is_quiet(&mut lease) {
+                return Ok(lease);
+            }
+        }
+    }
+
+    /// The next connection and how long it was idle; `None` when `left` ran out.
+    async fn wait_for_one(
+        &self,
+        left: Duration,
+    ) -> Result<Option<(Lease<C>, Duration)>, PoolError<C::Error>> {
+        let Some(pool) = self.me.upgrade() else { return Ok(None) };
+        let granted = {
+            let mut state = self.state.lock();
+            if state.waiting.is_empty()
+                && let Some(idle) = state.idle.pop()
+            {
+                return Ok(Some((Lease::new(idle.held, pool), idle.since.elapsed())));
+            }
+            let (grant, granted) = oneshot::channel();
+            state.waiting.push_back(Waiter { grant, since: Instant::now() });
+            granted
+        };
+        self.open_more();
+        match tokio::time::timeout(left, granted).await {
+            Ok(Ok(Ok(held))) => Ok(Some((Lease::new(held, pool), Duration::ZERO))),
+            Ok(Ok(Err(error))) => Err(PoolError::Connect(error)),
+            Ok(Err(_)) | Err(_) => {
+                self.state.lock().waiting.retain(|w| !w.grant.is_closed());
+                Ok(None)
+            }
+        }
+    }
+
+    /// Opens connections for those who wait, as far as the limits allow.
+    fn open_more(&self) {
+        let settings = self.settings.load();
+        loop {
+            let wanted = |state: &State<C>| {
+                state.connecting < state.waiting.len().min(settings.connecting)
+                    && state.open < settings.size
+            };
+            if !wanted(&self.state.lock()) || !self.budget.take() {
+                return;
+            }
+            let mut state = self.state.lock();
+            if !wanted(&state) {
+                self.budget.put();
+                return;
+            }
+            self.start_connecting(&mut state);
+        }
+    }
+
+    /// The caller took a slot of the budget.
+    fn start_connecting(&self, state: &mut State<C>) {
+        let Some(pool) = self.me.upgrade() else { return self.budget.put() };
+        state.open += 1;
+        state.connecting += 1;
+        tokio::spawn(async move { pool.connect().await });
+    }
+
+    async fn connect(&self) {
+        let settings = self.settings.load_full();
+        let generation = self.state.lock().generation;
+        match self.connector.connect().await {
+            Ok(conn) => {
+                self.state.lock().connecting -= 1;
+                let expires = Instant::now() + jittered(settings.max_lifetime);
+                self.put_back(Held { conn, expires, generation });
+            }
+            Err(error) => self.connect_failed(error).await,
+        }
+    }
+
+    /// With other connections open the waiters wait for those; with none, they are told.
+    async fn connect_failed(&self, error: C::Error) {
+        let told = {
+            let mut state = self.state.lock();
+            match state.open > state.connecting {
+                true => VecDeque::new(),
+                false => std::mem::take(&mut state.waiting),
+            }
+        };
+        if told.is_empty() {
+            tokio::time::sleep(AFTER_FAILURE).await;
+        }
+        for waiter in told {
+            let _ = waiter.grant.send(Err(error.clone()));
+        }
+        self.state.lock().connecting -= 1;
+        self.forget_one();
+    }
+
+    /// Hands a clean connection to the first in the queue, or keeps it.
+    pub(super) fn put_back(&self, mut held: Held<C::Conn>) {
+        let now = Instant::now();
+        let mut state = self.state.lock();
+        if held.generation != state.generation || held.expires <= now {
+            drop(state);
+            drop(held);
+            return self.forget_one();
+        }
+        while let Some(waiter) = state.waiting.pop_front() {
+            match waiter.grant.send(Ok(held)) {
+                Ok(()) => return,
+                Err(Ok(back)) => held = back,
+                Err(Err(_)) => unreachable!("what comes back is what was sent"),
+            }
+        }
+        state.idle.push(Idle { held, since: now });
+    }
+
+    /// A connection is gone: its place is free.
+    pub(super) fn forget_one(&self) {
+        self.state.lock().open -= 1;
+        self.budget.put();
+        self.open_more();
+        self.budget.announce();
+    }
+
+    /// Closes what is too old or too idle and opens what `min_idle` asks for. Call each second.
+    pub fn tend(&self) {
+        let settings = self.settings.load();
+        let now = Instant::now();
+        let mut closed = Vec::new();
+        {
+            let mut state = self.state.lock();
+            let mut open = state.open;
+            let kept = std::mem::take(&mut state.idle);
+            for mut idle in kept {
+                let surplus = open > settings.min_idle
+                    && now.duration_since(idle.since) > settings.idle_timeout;
+                let dead = idle.held.expires <= now || !C::is_quiet(&mut idle.held.conn);
+                if surplus || dead {
+                    open -= 1;
+                    closed.push(idle);
+                } else {
+                    state.idle.push(idle);
+                }
+            }
+        }
+        for idle in closed {
+            drop(idle);
+            self.forget_one();
+        }
+        self.keep_minimum(settings.min_idle.min(settings.size));
+        self.open_more();
+    }
+
+    fn keep_minimum(&self, minimum: usize) {
+        while self.state.lock().open < minimum && self.budget.take() {
+            self.start_connecting(&mut self.state.lock());
+        }
+    }
+
+    /// Closes idle connections now and lent ones when they come back: the node changed its role,
+    /// or the settings did.
+    pub fn retire_all(&self) {
+        let idle = {
+            let mut state = self.state.lock();
+            state.generation += 1;
+            std::mem::take(&mut state.idle)
+        };
+        for idle in idle {
+            drop(idle);
+            self.forget_one();
+        }
+    }
+
+    pub fn counts(&self) -> Counts {
+        let state = self.state.lock();
+        Counts {
+            idle: state.idle.len(),
+            lent: state.open - state.idle.len() - state.connecting,
+            connecting: state.connecting,
+            waiting: state.waiting.len(),
+            longest_wait: state.waiting.front().map_or(Duration::ZERO, |w| w.since.elapsed()),
+        }
+    }
+}
+
+impl<C: Connector> Sharer for Pool<C> {
+    fn evict_one(&self) -> bool {
+        let evicted = {
+            let mut state = self.state.lock();
+            if state.idle.is_empty() { None } else { Some(state.idle.remove(0)) }
+        };
+        let found = evicted.is_some();
+        if found {
+            drop(evicted);
+            self.state.lock().open -= 1;
+            self.budget.put();
+        }
+        found
+    }
+
+    fn slot_is_free(&self) {
+        self.open_more();
+    }
+}
+
+/// `full` less up to a tenth of it, so that connections opened together do not end together.
+fn jittered(full: Duration) -> Duration {
+    use std::hash::{BuildHasher, RandomState};
+    let chance = RandomState::new().hash_one(0u8) % 1000;
+    full.saturating_sub(full / 10_000 * (chance as u32))
+}
