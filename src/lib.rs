@@ -18,9 +18,13 @@
 //! 0 net telemetry task   no domain words
 //! ```
 
+pub mod admin;
+pub mod http;
 pub mod net;
 pub mod pool;
 pub mod refusal;
 pub mod route;
 pub mod sql;
+pub mod telemetry;
 pub mod topology;
+pub mod view;
