@@ -16,6 +16,8 @@ pub struct NodeId(pub u8);
 pub struct NodeSet(u64);
 
 impl NodeSet {
+    pub const EMPTY: NodeSet = NodeSet(0);
+
     pub fn insert(&mut self, node: NodeId) {
         self.0 |= 1 << node.0;
     }
