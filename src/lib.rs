@@ -18,9 +18,17 @@
 //! 0 net telemetry task   no domain words
 //! ```
 
+pub mod admin;
+pub mod http;
+pub mod lab;
+pub mod monitor;
 pub mod net;
+pub mod pg;
 pub mod pool;
 pub mod refusal;
 pub mod route;
 pub mod sql;
+pub mod telemetry;
+pub mod task;
 pub mod topology;
+pub mod view;

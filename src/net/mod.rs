@@ -1,7 +1,9 @@
 //! Sockets without any knowledge of what they carry.
 
 mod scratch;
+mod socket;
 mod stream;
 
 pub use scratch::with_scratch;
+pub use socket::{tune_client, tune_server};
 pub use stream::Stream;

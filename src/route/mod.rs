@@ -1,5 +1,10 @@
 //! Where a statement goes, and why: pure functions over what is asked and what is seen.
 
+mod choose;
+mod reason;
+
+pub use choose::route;
+
 use crate::sql::Why;
 use crate::topology::{NodeId, NodeSet};
 use std::time::Duration;
@@ -39,6 +44,11 @@ pub struct Ask {
     pub max_staleness: Duration,
     /// Nodes that already failed this very statement.
     pub avoid: NodeSet,
+    /// What to do when no replica is fresh enough. Who may still wait asks with `Error` first,
+    /// and with the settings' own fallback when the wait is over.
+    pub fallback: Fallback,
+    /// Decides between equals: a counter that grows with each ask spreads them evenly.
+    pub tie: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

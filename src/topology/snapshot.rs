@@ -16,6 +16,8 @@ pub struct NodeId(pub u8);
 pub struct NodeSet(u64);
 
 impl NodeSet {
+    pub const EMPTY: NodeSet = NodeSet(0);
+
     pub fn insert(&mut self, node: NodeId) {
         self.0 |= 1 << node.0;
     }
@@ -94,7 +96,9 @@ pub struct NodeView {
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     pub cluster: Arc<str>,
-    /// Grows with every change of a role; a lease of an older epoch never writes.
+    /// Grows when another node or timeline becomes the primary, and when a node is fenced or no
+    /// longer; a lease of an older epoch never writes. Nodes that come and go do not change it:
+    /// a replica's death must not disturb the writes that run on the primary.
     pub epoch: u64,
     pub primary: Option<NodeId>,
     pub nodes: Vec<NodeView>,

@@ -1,0 +1,85 @@
+//! Commands that change something: RELOAD, PAUSE, RESUME, KILL, SHUTDOWN.
+
+use super::command::Command;
+use super::failure::{CONFIG, Failure, INTERNAL, UNDEFINED_OBJECT};
+use super::{Control, Reloaded};
+
+pub(super) struct Action {
+    pub(super) name: &'static str,
+    pub(super) usage: &'static str,
+    pub(super) help: &'static str,
+}
+
+pub(super) const ACTIONS: &[Action] = &[
+    Action { name: "RELOAD", usage: "RELOAD", help: "read the configuration again" },
+    Action {
+        name: "PAUSE",
+        usage: "PAUSE [cluster]",
+        help: "let running transactions finish and new ones wait",
+    },
+    Action { name: "RESUME", usage: "RESUME [cluster]", help: "go on after PAUSE" },
+    Action { name: "KILL", usage: "KILL <client id>", help: "close a client's connection" },
+    Action { name: "SHUTDOWN", usage: "SHUTDOWN", help: "drain, then stop the proxy" },
+];
+
+/// What is answered: a command tag, after these notices.
+pub(super) struct Done {
+    pub(super) tag: &'static str,
+    pub(super) notices: Vec<String>,
+}
+
+impl Done {
+    fn just(tag: &'static str) -> Done {
+        Done { tag, notices: Vec::new() }
+    }
+}
+
+/// Does what changes something; `None` for a command that only shows.
+pub(super) async fn act(command: &Command, control: &dyn Control) -> Result<Option<Done>, Failure> {
+    let done = match command {
+        Command::Reload => {
+            let reloaded = control.reload().map_err(|e| Failure::error(CONFIG, e))?;
+            Done { tag: "RELOAD", notices: notices(&reloaded) }
+        }
+        Command::Pause(cluster) => {
+            known(cluster.as_deref(), control)?;
+            let paused = control.pause(cluster.as_deref()).await;
+            paused.map_err(|e| Failure::error(INTERNAL, e))?;
+            Done::just("PAUSE")
+        }
+        Command::Resume(cluster) => {
+            known(cluster.as_deref(), control)?;
+            control.resume(cluster.as_deref()).map_err(|e| Failure::error(INTERNAL, e))?;
+            Done::just("RESUME")
+        }
+        Command::Kill(client) if control.kill(*client) => Done::just("KILL"),
+        Command::Kill(client) => {
+            let text = format!("there is no client {client}");
+            return Err(Failure::error(UNDEFINED_OBJECT, text).hint("SHOW CLIENTS has their ids."));
+        }
+        Command::Shutdown => {
+            control.shutdown();
+            Done::just("SHUTDOWN")
+        }
+        Command::Set => Done::just("SET"),
+        Command::Show(_) | Command::Begin | Command::End(_) => return Ok(None),
+    };
+    Ok(Some(done))
+}
+
+fn notices(reloaded: &Reloaded) -> Vec<String> {
+    let changed = reloaded.changed.iter().map(|key| format!("{key} changed"));
+    let kept = reloaded.needs_restart.iter();
+    changed.chain(kept.map(|key| format!("{key} changes only with a restart"))).collect()
+}
+
+fn known(cluster: Option<&str>, control: &dyn Control) -> Result<(), Failure> {
+    let Some(asked) = cluster else { return Ok(()) };
+    let clusters = control.view().clusters;
+    if clusters.iter().any(|c| &*c.name == asked) {
+        return Ok(());
+    }
+    let names: Vec<&str> = clusters.iter().map(|c| &*c.name).collect();
+    Err(Failure::error(UNDEFINED_OBJECT, format!("there is no cluster {asked:?}"))
+        .hint(format!("Clusters: {}.", names.join(", "))))
+}

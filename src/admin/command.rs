@@ -1,0 +1,247 @@
+//! From the text of a statement to a command.
+
+use super::act::{ACTIONS, Action};
+use super::failure::{Failure, SYNTAX};
+use super::show::{SHOWS, Show};
+
+#[derive(Clone, Debug)]
+pub(super) enum Command {
+    Show(&'static Show),
+    Reload,
+    Pause(Option<String>),
+    Resume(Option<String>),
+    Kill(u64),
+    Shutdown,
+    /// Drivers wrap whatever they do in a transaction: nothing to do, and no reason to fail.
+    Begin,
+    End(&'static str),
+    /// Drivers set these on their own; they mean nothing here.
+    Set,
+}
+
+/// Session parameters that drivers set without being asked.
+const HARMLESS: &[&str] = &[
+    "APPLICATION_NAME",
+    "BYTEA_OUTPUT",
+    "CLIENT_ENCODING",
+    "CLIENT_MIN_MESSAGES",
+    "DATESTYLE",
+    "EXTRA_FLOAT_DIGITS",
+    "INTERVALSTYLE",
+    "NAMES",
+    "STANDARD_CONFORMING_STRINGS",
+    "STATEMENT_TIMEOUT",
+    "TIMEZONE",
+];
+
+/// The commands of a text, in order; statements without a word are left out.
+pub(super) fn parse(text: &str) -> Result<Vec<Command>, Failure> {
+    let statements = split(text)?;
+    statements.iter().filter(|words| !words.is_empty()).map(|words| command(words)).collect()
+}
+
+/// A word as written; what stood in quotes is not a keyword.
+#[derive(Debug, PartialEq, Eq)]
+struct Word {
+    text: String,
+    quoted: bool,
+}
+
+impl Word {
+    fn keyword(&self) -> String {
+        if self.quoted { format!("{:?}", self.text) } else { self.text.to_ascii_uppercase() }
+    }
+}
+
+fn command(words: &[Word]) -> Result<Command, Failure> {
+    let keywords: Vec<String> = words.iter().map(Word::keyword).collect();
+    let keywords: Vec<&str> = keywords.iter().map(String::as_str).collect();
+    match keywords[..] {
+        ["SHOW", name] => {
+            let found = SHOWS.iter().find(|show| show.name == name);
+            found.map(Command::Show).ok_or_else(|| unknown(&keywords))
+        }
+        ["HELP"] => {
+            let help = SHOWS.iter().find(|show| show.name == "HELP");
+            help.map(Command::Show).ok_or_else(|| unknown(&keywords))
+        }
+        ["RELOAD"] => Ok(Command::Reload),
+        ["PAUSE"] => Ok(Command::Pause(None)),
+        ["PAUSE", _] => Ok(Command::Pause(Some(words[1].text.clone()))),
+        ["RESUME"] => Ok(Command::Resume(None)),
+        ["RESUME", _] => Ok(Command::Resume(Some(words[1].text.clone()))),
+        ["KILL", _] => words[1].text.parse().map(Command::Kill).map_err(|_| {
+            let text = format!("{:?} is not the id of a client", words[1].text);
+            Failure::error(SYNTAX, text).hint("Usage: KILL <id>, with an id of SHOW CLIENTS.")
+        }),
+        ["SHUTDOWN"] => Ok(Command::Shutdown),
+        ["BEGIN", ..] | ["START", "TRANSACTION", ..] => Ok(Command::Begin),
+        ["COMMIT", ..] | ["END", ..] => Ok(Command::End("COMMIT")),
+        ["ROLLBACK"] | ["ABORT"] => Ok(Command::End("ROLLBACK")),
+        ["SET", "SESSION", name, ..] | ["SET", name, ..] if HARMLESS.contains(&name) => {
+            Ok(Command::Set)
+        }
+        ["SET", ..] => Err(Failure::error(SYNTAX, "nothing can be set here")
+            .hint("Change the configuration file, then RELOAD.")),
+        [first, ..] => match ACTIONS.iter().find(|action| action.name == first) {
+            Some(action) => Err(usage(action)),
+            None => Err(unknown(&keywords)),
+        },
+        [] => Err(unknown(&keywords)),
+    }
+}
+
+fn usage(action: &Action) -> Failure {
+    let text = format!("{} is used differently", action.name);
+    Failure::error(SYNTAX, text).hint(format!("Usage: {}", action.usage))
+}
+
+fn unknown(keywords: &[&str]) -> Failure {
+    const SHOWN: usize = 60;
+    let said: String = keywords.join(" ").chars().take(SHOWN).collect();
+    let names: Vec<String> = all().collect();
+    let near = |name: &&String| strsim::damerau_levenshtein(&said, name) <= 3;
+    let nearest =
+        names.iter().filter(near).min_by_key(|name| strsim::damerau_levenshtein(&said, name));
+    let hint = match nearest {
+        Some(name) => format!("Did you mean {name}? SHOW HELP lists all commands."),
+        None => format!("Commands: {}.", names.join(", ")),
+    };
+    Failure::error(SYNTAX, format!("unknown command: {said}")).hint(hint)
+}
+
+fn all() -> impl Iterator<Item = String> {
+    let shows = SHOWS.iter().map(|show| format!("SHOW {}", show.name));
+    shows.chain(ACTIONS.iter().map(|action| action.name.to_string()))
+}
+
+/// Statements as words: comments and white space are gone, quotes are taken off.
+fn split(text: &str) -> Result<Vec<Vec<Word>>, Failure> {
+    let mut statements = vec![Vec::new()];
+    let mut rest = text.trim_start();
+    while let Some(first) = rest.chars().next() {
+        rest = if let Some(comment) = rest.strip_prefix("--") {
+            comment.find('\n').map_or("", |end| &comment[end..])
+        } else if let Some(comment) = rest.strip_prefix("/*") {
+            after_comment(comment)?
+        } else if first == ';' {
+            statements.push(Vec::new());
+            &rest[1..]
+        } else {
+            let (word, after) = word(rest, first)?;
+            if let Some(statement) = statements.last_mut() {
+                statement.push(word);
+            }
+            after
+        }
+        .trim_start();
+    }
+    Ok(statements)
+}
+
+/// Comments nest, as in PostgreSQL.
+fn after_comment(inside: &str) -> Result<&str, Failure> {
+    let (mut depth, mut rest) = (1, inside);
+    while depth > 0 {
+        let at = rest.find(['/', '*']).ok_or_else(|| unterminated("comment"))?;
+        rest = &rest[at..];
+        let step = match rest.get(..2) {
+            Some("*/") => {
+                depth -= 1;
+                2
+            }
+            Some("/*") => {
+                depth += 1;
+                2
+            }
+            _ => 1,
+        };
+        rest = &rest[step..];
+    }
+    Ok(rest)
+}
+
+fn word(rest: &str, first: char) -> Result<(Word, &str), Failure> {
+    if first == '\'' || first == '"' {
+        let inside = &rest[1..];
+        let end = inside.find(first).ok_or_else(|| unterminated("quoted text"))?;
+        return Ok((Word { text: inside[..end].to_string(), quoted: true }, &inside[end + 1..]));
+    }
+    if first == '=' || first == ',' {
+        return Ok((Word { text: first.to_string(), quoted: false }, &rest[1..]));
+    }
+    let stop = |c: char| c.is_whitespace() || ";'\"=,".contains(c);
+    let mut end = rest.find(stop).unwrap_or(rest.len());
+    for comment in ["--", "/*"] {
+        end = rest[..end].find(comment).unwrap_or(end);
+    }
+    Ok((Word { text: rest[..end].to_string(), quoted: false }, &rest[end..]))
+}
+
+fn unterminated(what: &str) -> Failure {
+    Failure::error(SYNTAX, format!("the {what} does not end"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str) -> String {
+        match parse(text) {
+            Ok(commands) => format!("{commands:?}"),
+            Err(failure) => panic!("{text}: {failure:?}"),
+        }
+    }
+
+    #[test]
+    fn case_comments_semicolons_and_spaces_do_not_matter() {
+        let plain = shown("SHOW NODES");
+        for text in [
+            "show nodes;",
+            " Show\n\tNodes ; ;",
+            "-- first\nSHOW nodes -- last",
+            "/* a /* b */ c */ show/**/nodes;--",
+        ] {
+            assert_eq!(shown(text), plain, "{text}");
+        }
+        assert_eq!(shown("-- nothing\n/* at all */;"), "[]");
+        assert_eq!(shown("PAUSE; RESUME \"Orders\""), "[Pause(None), Resume(Some(\"Orders\"))]");
+    }
+
+    #[test]
+    fn an_unknown_command_names_the_nearest_one() {
+        let (code, message, hint) =
+            ("42601", "unknown command: SHOW NODE", "Did you mean SHOW NODES?");
+        let failure = parse("show node").expect_err("no such command");
+        assert_eq!((failure.parts().0, failure.parts().1), (code, message));
+        assert!(failure.parts().2.starts_with(hint), "{failure:?}");
+    }
+
+    #[test]
+    fn a_command_like_no_other_is_answered_with_all_of_them() {
+        let failure = parse("SELECT * FROM pg_class").expect_err("no such command");
+        let hint = failure.parts().2;
+        for name in ["SHOW CLIENTS", "SHOW HELP", "RELOAD", "PAUSE", "KILL", "SHUTDOWN"] {
+            assert!(hint.contains(name), "{hint}");
+        }
+    }
+
+    #[test]
+    fn wrong_arguments_are_answered_with_the_usage() {
+        let usage = |text| parse(text).expect_err("wrong").parts().2.to_string();
+        assert_eq!(usage("KILL"), "Usage: KILL <client id>");
+        assert_eq!(usage("kill me"), "Usage: KILL <id>, with an id of SHOW CLIENTS.");
+        assert_eq!(usage("PAUSE a b"), "Usage: PAUSE [cluster]");
+    }
+
+    #[test]
+    fn drivers_may_set_what_means_nothing_here_and_nothing_else() {
+        assert_eq!(
+            shown("SET extra_float_digits = 3; BEGIN; COMMIT"),
+            "[Set, Begin, End(\"COMMIT\")]"
+        );
+        assert!(parse("SET pool_size = 4").is_err());
+        assert!(parse("SHOW 'NODES").is_err());
+        assert!(parse("/* SHOW NODES").is_err());
+    }
+}

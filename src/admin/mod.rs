@@ -1,0 +1,122 @@
+//! The console: `psql -p 6433 tidegate`, over the PostgreSQL wire.
+//!
+//! ```text
+//! socket ── prelude (SSLRequest …) ── guard (every frame checked) ── pgwire ── command ── Control
+//! ```
+//!
+//! pgwire decodes, keeps portals and does SCRAM; it also panics on malformed frames, so nothing
+//! reaches it that `frames` has not looked at first.
+
+mod act;
+mod command;
+mod failure;
+mod frames;
+mod guard;
+mod handlers;
+mod login;
+mod prelude;
+mod session;
+mod show;
+mod table;
+
+pub use login::{Credentials, VerifierError};
+
+use crate::view;
+use futures_util::future::BoxFuture;
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Who may log in. Empty: everyone, which is for loopback only.
+    pub users: Credentials,
+    pub max_connections: usize,
+    /// From the first byte to the end of the login.
+    pub login_timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            users: Credentials::default(),
+            max_connections: 100,
+            login_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What the console shows and does; the composition root implements it.
+pub trait Control: Send + Sync + 'static {
+    fn view(&self) -> view::Proxy;
+    fn reload(&self) -> Result<Reloaded, String>;
+    /// New transactions of the cluster (`None`: of all) wait from now on; resolves when none runs.
+    fn pause<'a>(&'a self, cluster: Option<&'a str>) -> BoxFuture<'a, Result<(), String>>;
+    fn resume(&self, cluster: Option<&str>) -> Result<(), String>;
+    /// Closes the connection of a client; false when there is no such client.
+    fn kill(&self, client: u64) -> bool;
+    /// Starts to drain; returns at once.
+    fn shutdown(&self);
+}
+
+/// What a reload did. Keys are whole, such as `clusters.orders.pool.size`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reloaded {
+    pub changed: Vec<String>,
+    /// Changed in the file, but only a restart brings them into force.
+    pub needs_restart: Vec<String>,
+}
+
+/// Serves the console until `stop` resolves; then tells everyone and leaves within two seconds.
+pub async fn serve(
+    listener: TcpListener,
+    settings: Settings,
+    control: Arc<dyn Control>,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
+    const LEAVE: Duration = Duration::from_secs(2);
+    let (stopping, stopped) = watch::channel(false);
+    let room = Arc::new(Semaphore::new(settings.max_connections));
+    let shared = session::Shared::new(settings, control).map_err(io::Error::other)?;
+    let shared = Arc::new(shared);
+    let mut sessions = JoinSet::new();
+    tokio::pin!(stop);
+    loop {
+        // Every branch is cancel-safe: accepting and joining lose nothing when dropped.
+        tokio::select! {
+            () = &mut stop => break,
+            accepted = listener.accept() => match accepted {
+                Ok((tcp, peer)) => {
+                    let place = room.clone().try_acquire_owned().ok();
+                    sessions.spawn(session::run(tcp, peer, shared.clone(), place, stopped.clone()));
+                }
+                Err(e) => {
+                    tracing::warn!(error = %e, "console: accepting a connection failed");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            },
+            Some(ended) = sessions.join_next() => report(ended),
+        }
+    }
+    drop(listener);
+    let _ = stopping.send(true);
+    let all = async {
+        while let Some(ended) = sessions.join_next().await {
+            report(ended);
+        }
+    };
+    if tokio::time::timeout(LEAVE, all).await.is_err() {
+        tracing::debug!("console: connections that did not read were dropped");
+    }
+    Ok(())
+}
+
+fn report(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(e) = ended {
+        tracing::error!(error = %e, "console: a connection ended abnormally");
+    }
+}

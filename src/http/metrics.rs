@@ -1,0 +1,196 @@
+//! The view as Prometheus reads it.
+
+use super::table::*;
+use crate::telemetry::{Exposition, Metric};
+use crate::view::{Client, ClientState, Cluster, Node, Pool, Proxy, Stats};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A metric, and where its number is in a `T`.
+type Number<T> = (&'static Metric, fn(&T) -> f64);
+type Counts = fn(&Stats) -> &BTreeMap<String, u64>;
+
+/// The page, without what was recorded elsewhere.
+pub(super) fn render(view: &Proxy) -> String {
+    let mut page = Exposition::default();
+    page.metric(&INFO);
+    page.sample(&INFO, &[&view.version], 1.0);
+    page.metric(&UPTIME);
+    page.sample(&UPTIME, &[], view.uptime.as_secs_f64());
+    page.metric(&LISTENER_UP);
+    for listener in &view.listeners {
+        page.sample(&LISTENER_UP, &[&listener.name, &listener.address], yes(listener.open));
+    }
+    clusters(&mut page, &view.clusters);
+    nodes(&mut page, &view.clusters);
+    pools(&mut page, &view.pools);
+    clients(&mut page, &view.clients);
+    stats(&mut page, &view.stats);
+    page.finish()
+}
+
+fn yes(fact: bool) -> f64 {
+    f64::from(u8::from(fact))
+}
+
+fn clusters(page: &mut Exposition, clusters: &[Cluster]) {
+    let all: [Number<Cluster>; 3] = [
+        (&CLUSTER_PRIMARY, |c| yes(c.primary.is_some())),
+        (&CLUSTER_PAUSED, |c| yes(c.paused)),
+        (&CLUSTER_EPOCH, |c| c.epoch as f64),
+    ];
+    for (metric, value) in all {
+        page.metric(metric);
+        for cluster in clusters {
+            page.sample(metric, &[&cluster.name], value(cluster));
+        }
+    }
+}
+
+fn nodes(page: &mut Exposition, clusters: &[Cluster]) {
+    let each = || clusters.iter().flat_map(|c| c.nodes.iter().map(move |n| (&*c.name, n)));
+    page.metric(&NODE_ROLE);
+    for (cluster, node) in each() {
+        for role in ["primary", "replica", "fenced", "unknown"] {
+            page.sample(&NODE_ROLE, &[cluster, &node.name, role], yes(&*node.role == role));
+        }
+    }
+    let seconds = |d: Option<Duration>| d.map(|d| d.as_secs_f64());
+    type Value<'a> = &'a dyn Fn(&Node) -> Option<f64>;
+    let all: [(&Metric, Value<'_>); 5] = [
+        (&NODE_STALENESS, &|n| seconds(n.staleness)),
+        (&NODE_BEHIND, &|n| n.bytes_behind.map(|bytes| bytes as f64)),
+        (&NODE_CLAIMED_LAG, &|n| seconds(n.claimed_lag)),
+        (&NODE_WEIGHT, &|n| Some(f64::from(n.weight))),
+        (&NODE_OUTSTANDING, &|n| Some(n.outstanding as f64)),
+    ];
+    for (metric, value) in all {
+        page.metric(metric);
+        for (cluster, node) in each() {
+            if let Some(value) = value(node) {
+                page.sample(metric, &[cluster, &node.name], value);
+            }
+        }
+    }
+    page.metric(&NODE_SERVED);
+    for (cluster, node) in each() {
+        page.sample(&NODE_SERVED, &[cluster, &node.name, "read"], node.served_reads as f64);
+        page.sample(&NODE_SERVED, &[cluster, &node.name, "write"], node.served_writes as f64);
+    }
+}
+
+fn pools(page: &mut Exposition, pools: &[Pool]) {
+    page.metric(&POOL_SERVERS);
+    for pool in pools {
+        let by_state = [
+            ("active", pool.servers_active),
+            ("idle", pool.servers_idle),
+            ("used", pool.servers_used),
+            ("connecting", pool.servers_connecting),
+        ];
+        for (state, count) in by_state {
+            let [cluster, node, user, database] = labels(pool);
+            page.sample(&POOL_SERVERS, &[cluster, node, user, database, state], count as f64);
+        }
+    }
+    let all: [Number<Pool>; 5] = [
+        (&POOL_SIZE, |p| p.size as f64),
+        (&POOL_WAITING, |p| p.clients_waiting as f64),
+        (&POOL_LONGEST_WAIT, |p| p.longest_wait.as_secs_f64()),
+        (&POOL_OPENED, |p| p.opened as f64),
+        (&POOL_CLOSED, |p| p.closed as f64),
+    ];
+    for (metric, value) in all {
+        page.metric(metric);
+        for pool in pools {
+            page.sample(metric, &labels(pool), value(pool));
+        }
+    }
+}
+
+fn labels(pool: &Pool) -> [&str; 4] {
+    [&pool.cluster, &pool.node, &pool.user, &pool.database]
+}
+
+fn clients(page: &mut Exposition, clients: &[Client]) {
+    let mut states: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    let mut pins: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    for client in clients {
+        let cluster = client.cluster.as_deref().unwrap_or("");
+        for state in
+            [ClientState::Login, ClientState::Idle, ClientState::Active, ClientState::Waiting]
+        {
+            let count = states.entry((cluster, state.name())).or_default();
+            *count += u64::from(client.state == state);
+        }
+        if let Some(pin) = client.pin.as_deref() {
+            *pins.entry((cluster, pin)).or_default() += 1;
+        }
+    }
+    for (metric, counts) in [(&CLIENTS, states), (&CLIENTS_PINNED, pins)] {
+        page.metric(metric);
+        for ((cluster, label), count) in counts {
+            page.sample(metric, &[cluster, label], count as f64);
+        }
+    }
+}
+
+fn stats(page: &mut Exposition, stats: &[Stats]) {
+    let all: [Number<Stats>; 4] = [
+        (&TRANSACTIONS, |s| s.transactions as f64),
+        (&QUERIES, |s| s.queries as f64),
+        (&RECEIVED, |s| s.bytes_received as f64),
+        (&SENT, |s| s.bytes_sent as f64),
+    ];
+    for (metric, value) in all {
+        page.metric(metric);
+        for of in stats {
+            page.sample(metric, &[&of.cluster, &of.database], value(of));
+        }
+    }
+    let labelled: [(&Metric, Counts); 3] =
+        [(&ERRORS, |s| &s.errors), (&ROUTED, |s| &s.routed), (&RETRIES, |s| &s.retries)];
+    for (metric, counts) in labelled {
+        page.metric(metric);
+        for of in stats {
+            for (label, count) in counts(of) {
+                page.sample(metric, &[&of.cluster, &of.database, label], *count as f64);
+            }
+        }
+    }
+    page.metric(&LOGINS);
+    for of in stats {
+        for (result, count) in [("ok", of.logins_ok), ("failed", of.logins_failed)] {
+            page.sample(&LOGINS, &[&of.cluster, &of.database, result], count as f64);
+        }
+    }
+    page.metric(&WAIT);
+    for of in stats {
+        page.distribution(&WAIT, &[&of.cluster, &of.database], &of.wait);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::Kind;
+    use std::time::SystemTime;
+
+    #[test]
+    fn every_metric_of_the_table_is_on_the_page_once_and_in_its_order() {
+        let empty = Proxy::empty("1", SystemTime::UNIX_EPOCH, Duration::ZERO);
+        let page = render(&empty);
+        let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+        let wanted = METRICS.iter().map(|m| format!("{} {}", m.name, m.kind.name()));
+        assert_eq!(types.collect::<Vec<_>>(), wanted.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn names_follow_the_conventions() {
+        for metric in METRICS {
+            assert!(metric.name.starts_with("tidegate_"), "{}", metric.name);
+            assert_eq!(metric.name.ends_with("_total"), metric.kind == Kind::Counter);
+            assert!(metric.help.ends_with('.'), "{}", metric.name);
+        }
+    }
+}

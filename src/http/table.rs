@@ -1,0 +1,89 @@
+//! Every metric that is rendered from the view: the documentation is made from this table.
+
+use crate::telemetry::Kind::{Counter, Gauge, Histogram};
+use crate::telemetry::{Kind, Metric};
+
+const NODE: &[&str] = &["cluster", "node"];
+const POOL: &[&str] = &["cluster", "node", "user", "database"];
+const DATABASE: &[&str] = &["cluster", "database"];
+
+const fn metric(
+    name: &'static str,
+    kind: Kind,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Metric {
+    Metric { name, kind, help, labels }
+}
+
+macro_rules! metrics {
+    ($($constant:ident = $name:literal, $kind:expr, $labels:expr, $help:literal;)*) => {
+        $(pub(super) const $constant: Metric = metric($name, $kind, $labels, $help);)*
+        /// All of them, in the order of the page. Units end the names.
+        pub const METRICS: &[Metric] = &[$($constant),*];
+    };
+}
+
+metrics! {
+    INFO = "tidegate_info", Gauge, &["version"],
+        "Always 1; its label is the version that runs.";
+    UPTIME = "tidegate_uptime_seconds", Gauge, &[],
+        "Time since the start.";
+    LISTENER_UP = "tidegate_listener_up", Gauge, &["listener", "address"],
+        "1 while the listener is open.";
+    CLUSTER_PRIMARY = "tidegate_cluster_has_primary", Gauge, &["cluster"],
+        "1 while a node of the cluster takes writes.";
+    CLUSTER_PAUSED = "tidegate_cluster_paused", Gauge, &["cluster"],
+        "1 between PAUSE and RESUME.";
+    CLUSTER_EPOCH = "tidegate_cluster_epoch", Gauge, &["cluster"],
+        "Grows with every change of a role.";
+    NODE_ROLE = "tidegate_node_role", Gauge, &["cluster", "node", "role"],
+        "1 for the role that the node has: primary, replica, fenced or unknown.";
+    NODE_STALENESS = "tidegate_node_staleness_seconds", Gauge, NODE,
+        "How old the node's data may be at most, by the proxy's clock; absent while unknown.";
+    NODE_BEHIND = "tidegate_node_behind_bytes", Gauge, NODE,
+        "Log between the node and the newest sample of the primary; absent while unknown.";
+    NODE_CLAIMED_LAG = "tidegate_node_claimed_lag_seconds", Gauge, NODE,
+        "The delay that the server itself claims; never used for routing.";
+    NODE_WEIGHT = "tidegate_node_weight", Gauge, NODE,
+        "Configured share of reads, relative to the other nodes.";
+    NODE_OUTSTANDING = "tidegate_node_outstanding_transactions", Gauge, NODE,
+        "Transactions that hold a connection to the node now.";
+    NODE_SERVED = "tidegate_node_served_total", Counter, &["cluster", "node", "kind"],
+        "Transactions sent to the node, by kind: read or write.";
+    POOL_SERVERS = "tidegate_pool_servers", Gauge,
+        &["cluster", "node", "user", "database", "state"],
+        "Server connections by state: active, idle, used or connecting.";
+    POOL_SIZE = "tidegate_pool_size", Gauge, POOL,
+        "Server connections that the pool may have.";
+    POOL_WAITING = "tidegate_pool_waiting_clients", Gauge, POOL,
+        "Clients that wait for a server connection now.";
+    POOL_LONGEST_WAIT = "tidegate_pool_longest_wait_seconds", Gauge, POOL,
+        "How long the first of the waiting clients has waited.";
+    POOL_OPENED = "tidegate_pool_opened_total", Counter, POOL,
+        "Server connections opened.";
+    POOL_CLOSED = "tidegate_pool_closed_total", Counter, POOL,
+        "Server connections closed.";
+    CLIENTS = "tidegate_clients", Gauge, &["cluster", "state"],
+        "Clients by state: login, idle, active or waiting.";
+    CLIENTS_PINNED = "tidegate_clients_pinned", Gauge, &["cluster", "reason"],
+        "Clients that keep their server connection between transactions, by the reason.";
+    TRANSACTIONS = "tidegate_transactions_total", Counter, DATABASE,
+        "Transactions of clients.";
+    QUERIES = "tidegate_queries_total", Counter, DATABASE,
+        "Queries of clients.";
+    RECEIVED = "tidegate_received_bytes_total", Counter, DATABASE,
+        "Received from clients.";
+    SENT = "tidegate_sent_bytes_total", Counter, DATABASE,
+        "Sent to clients.";
+    ERRORS = "tidegate_errors_total", Counter, &["cluster", "database", "sqlstate"],
+        "Errors that clients were told, by SQLSTATE.";
+    ROUTED = "tidegate_routed_total", Counter, &["cluster", "database", "because"],
+        "Decisions where a statement or transaction goes, by their reason.";
+    RETRIES = "tidegate_retries_total", Counter, &["cluster", "database", "reason"],
+        "Statements that ran again, unseen by the client, by the reason.";
+    LOGINS = "tidegate_logins_total", Counter, &["cluster", "database", "result"],
+        "Logins of clients by result: ok or failed.";
+    WAIT = "tidegate_pool_wait_seconds", Histogram, DATABASE,
+        "How long clients waited for a server connection.";
+}

@@ -1,0 +1,104 @@
+//! Where the PostgreSQL programs are, and the user they run as.
+
+use crate::lab::{LabError, spawn};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+const DEBIAN: &str = "/usr/lib/postgresql";
+
+/// The programs of one PostgreSQL version.
+#[derive(Clone, Debug)]
+pub(super) struct Install {
+    bin: PathBuf,
+    /// Set when the programs were named by hand and bring their own libraries.
+    lib: Option<PathBuf>,
+    user: Option<Owner>,
+}
+
+/// The user that servers run as when this process is root: PostgreSQL refuses root.
+#[derive(Clone, Debug)]
+struct Owner {
+    name: &'static str,
+    ids: (u32, u32),
+}
+
+impl Install {
+    /// `TIDEGATE_PG_BIN`, else the newest version that Debian's packages installed.
+    pub(super) fn find() -> Result<Install, LabError> {
+        let named = std::env::var_os("TIDEGATE_PG_BIN").map(PathBuf::from);
+        let bin = match &named {
+            Some(bin) => Some(bin.clone()).filter(|bin| bin.join("postgres").exists()),
+            None => newest(Path::new(DEBIAN)),
+        };
+        let Some(bin) = bin else {
+            let place = named.unwrap_or_else(|| PathBuf::from(format!("{DEBIAN}/*/bin")));
+            return Err(LabError::NoServer { looked: place.display().to_string() });
+        };
+        let lib = named.map(|bin| bin.join("../lib")).filter(|lib| lib.join("libpq.so.5").exists());
+        let user = if rustix::process::geteuid().is_root() { Some(owner()?) } else { None };
+        Ok(Install { bin, lib, user })
+    }
+
+    /// User and group that the servers' files belong to, when it is not our own.
+    pub(super) fn owner(&self) -> Option<(u32, u32)> {
+        self.user.as_ref().map(|owner| owner.ids)
+    }
+
+    /// One of the programs, bound to this process, run in `folder`.
+    pub(super) fn command(&self, program: &str, folder: &Path) -> Command {
+        let user = self.user.as_ref().map(|owner| owner.name);
+        let mut command = spawn::bound(&self.bin.join(program), user);
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("PG") {
+                command.env_remove(name);
+            }
+        }
+        if let Some(lib) = &self.lib {
+            command.env("LD_LIBRARY_PATH", lib);
+        }
+        command.current_dir(folder).env("LC_ALL", "C").stdin(Stdio::null());
+        command
+    }
+}
+
+/// The `bin` folder of the highest version below `root`.
+fn newest(root: &Path) -> Option<PathBuf> {
+    let versions = fs::read_dir(root).ok()?.flatten().filter_map(|entry| {
+        let version: u32 = entry.file_name().to_str()?.parse().ok()?;
+        let bin = entry.path().join("bin");
+        bin.join("postgres").exists().then_some((version, bin))
+    });
+    versions.max().map(|(_, bin)| bin)
+}
+
+fn owner() -> Result<Owner, LabError> {
+    let read = fs::read_to_string("/etc/passwd");
+    let users = read.map_err(LabError::io("read /etc/passwd"))?;
+    let ids = users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let found = fields.next() == Some("postgres");
+        let mut ids = fields.skip(1).map(|field| field.parse().ok());
+        found.then(|| Some((ids.next()??, ids.next()??)))?
+    });
+    let missing = || std::io::Error::other("root cannot run PostgreSQL, and no user postgres is");
+    let ids = ids.ok_or_else(missing).map_err(LabError::io("find the user postgres"))?;
+    Ok(Owner { name: "postgres", ids })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_version_is_the_highest_number_not_the_last_word() {
+        let root = tempfile::tempdir().unwrap();
+        for version in ["9", "15", "100", "notes"] {
+            let bin = root.path().join(version).join("bin");
+            fs::create_dir_all(&bin).unwrap();
+            fs::write(bin.join("postgres"), "").unwrap();
+        }
+        fs::create_dir_all(root.path().join("101/bin")).unwrap();
+        assert_eq!(newest(root.path()), Some(root.path().join("100/bin")));
+    }
+}

@@ -1,0 +1,72 @@
+//! Starts programs that must not outlive this process, not even when it is killed.
+//!
+//! The kernel's parent-death signal follows the *thread* that forked the child, so every child
+//! is started by one thread that lives as long as the process does.
+
+use super::LabError;
+use std::io;
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::mpsc;
+use std::thread;
+use tokio::sync::oneshot;
+
+struct Order {
+    command: Command,
+    started: oneshot::Sender<io::Result<Child>>,
+}
+
+/// A command that dies with this process: `program` as user `user`, or as the own one.
+pub(super) fn bound(program: &std::path::Path, user: Option<&str>) -> Command {
+    let mut command = Command::new("setpriv");
+    command.arg("--pdeathsig=KILL");
+    if let Some(user) = user {
+        command.args([format!("--reuid={user}"), format!("--regid={user}")]);
+        command.arg("--init-groups");
+    }
+    command.arg(program);
+    command
+}
+
+/// Starts `command` from the thread that never ends.
+pub(super) async fn start(command: Command) -> io::Result<Child> {
+    static STARTER: OnceLock<mpsc::Sender<Order>> = OnceLock::new();
+    let starter = STARTER.get_or_init(|| {
+        let (orders, queue) = mpsc::channel::<Order>();
+        thread::spawn(move || {
+            for mut order in queue {
+                // Whoever asked may be gone; then the child is reaped right here.
+                if let Err(Ok(mut child)) = order.started.send(order.command.spawn()) {
+                    let _ = child.kill();
+                    let _ = child.wait();
+                }
+            }
+        });
+        orders
+    });
+    let (started, answer) = oneshot::channel();
+    let gone = || io::Error::other("the thread that starts programs is gone");
+    starter.send(Order { command, started }).map_err(|_| gone())?;
+    answer.await.map_err(|_| gone())?
+}
+
+/// Runs `command` to its end; its output is the error's text when it fails.
+pub(super) async fn run(mut command: Command) -> Result<(), LabError> {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let shown = format!("{command:?}");
+    let child = start(command).await.map_err(LabError::io(format!("run {shown}")))?;
+    let waited = tokio::task::spawn_blocking(move || child.wait_with_output()).await;
+    let output = waited
+        .map_err(io::Error::other)
+        .and_then(|output| output)
+        .map_err(LabError::io(format!("wait for {shown}")))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let text = [output.stdout, output.stderr].concat();
+    Err(LabError::Command {
+        command: shown,
+        status: output.status.to_string(),
+        output: String::from_utf8_lossy(&text).into_owned(),
+    })
+}

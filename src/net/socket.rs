@@ -1,0 +1,28 @@
+//! Socket options, set in one place.
+
+use socket2::{SockRef, TcpKeepalive};
+use std::io;
+use std::time::Duration;
+use tokio::net::TcpStream;
+
+/// How long sent bytes may stay unacknowledged before the kernel gives the connection up.
+const USER_TIMEOUT: Duration = Duration::from_secs(30);
+
+fn keepalive() -> TcpKeepalive {
+    TcpKeepalive::new()
+        .with_time(Duration::from_secs(60))
+        .with_interval(Duration::from_secs(10))
+        .with_retries(4)
+}
+
+/// A connection of a client: no delay, and a peer that vanished is noticed.
+pub fn tune_client(tcp: &TcpStream) -> io::Result<()> {
+    tcp.set_nodelay(true)?;
+    SockRef::from(tcp).set_tcp_keepalive(&keepalive())
+}
+
+/// A connection to a server: the same, and unacknowledged bytes do not wait for minutes.
+pub fn tune_server(tcp: &TcpStream) -> io::Result<()> {
+    tune_client(tcp)?;
+    SockRef::from(tcp).set_tcp_user_timeout(Some(USER_TIMEOUT))
+}

@@ -1,0 +1,79 @@
+//! The choice of a node. Nothing is allocated: this runs for every transaction.
+
+use super::{Ask, Because, Consistency, Decision, Fallback, Target, Wants};
+use crate::topology::{NodeView, Role, Snapshot};
+use std::time::Instant;
+
+/// Says where a batch or a transaction goes, and why. `now` is on the clock of `fresh_as_of`.
+pub fn route(ask: &Ask, seen: &Snapshot, now: Instant) -> Decision {
+    match (ask.wants, ask.consistency) {
+        (Wants::Primary(why), _) => primary(ask, seen, Because::Statement(why)),
+        (Wants::Read, Consistency::Primary) => primary(ask, seen, Because::Asked),
+        (Wants::Read, _) => match replica(ask, seen, now) {
+            Some(node) => Decision { to: Target::Node(node.id), because: Because::FreshReplica },
+            None if ask.fallback == Fallback::Primary => {
+                primary(ask, seen, Because::NoFreshReplica)
+            }
+            None => Decision { to: Target::Nobody, because: Because::NoFreshReplica },
+        },
+    }
+}
+
+fn primary(ask: &Ask, seen: &Snapshot, because: Because) -> Decision {
+    match seen.primary {
+        Some(id) if !ask.avoid.contains(id) => Decision { to: Target::Node(id), because },
+        _ => Decision { to: Target::Nobody, because: Because::NoPrimary },
+    }
+}
+
+/// The eligible replica with the least work for its weight. Equals share by weight, in turns.
+fn replica<'a>(ask: &Ask, seen: &'a Snapshot, now: Instant) -> Option<&'a NodeView> {
+    let eligible = |node: &&NodeView| is_eligible(ask, node, now);
+    // The loads change under our feet: one that is read twice may differ, which at worst makes
+    // another eligible node win.
+    let mut best: Option<(&NodeView, u32)> = None;
+    let mut equals_weight = 0_u64;
+    for node in seen.nodes.iter().filter(eligible) {
+        let work = node.load.outstanding();
+        match best.map(|(least, least_work)| compare(work, node, least_work, least)) {
+            None | Some(std::cmp::Ordering::Less) => {
+                best = Some((node, work));
+                equals_weight = u64::from(node.weight);
+            }
+            Some(std::cmp::Ordering::Equal) => equals_weight += u64::from(node.weight),
+            Some(std::cmp::Ordering::Greater) => {}
+        }
+    }
+    let (least, work) = best?;
+    let mut turn = u64::from(ask.tie) % equals_weight.max(1);
+    for node in seen.nodes.iter().filter(eligible) {
+        if compare(node.load.outstanding(), node, work, least).is_eq() {
+            match turn.checked_sub(u64::from(node.weight)) {
+                None => return Some(node),
+                Some(rest) => turn = rest,
+            }
+        }
+    }
+    Some(least)
+}
+
+/// Compares work per weight without a division.
+fn compare(work: u32, node: &NodeView, than: u32, other: &NodeView) -> std::cmp::Ordering {
+    let mine = u64::from(work) * u64::from(other.weight);
+    mine.cmp(&(u64::from(than) * u64::from(node.weight)))
+}
+
+fn is_eligible(ask: &Ask, node: &NodeView, now: Instant) -> bool {
+    let usable = node.role == Role::Replica && node.weight > 0 && !ask.avoid.contains(node.id);
+    usable
+        && match ask.consistency {
+            Consistency::Eventual => true,
+            Consistency::Bounded => node
+                .fresh_as_of
+                .is_some_and(|fresh| now.saturating_duration_since(fresh) <= ask.max_staleness),
+            Consistency::Primary => false,
+        }
+}
+
+#[cfg(test)]
+mod tests;

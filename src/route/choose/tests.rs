@@ -1,0 +1,220 @@
+//! Routing, one sentence per rule.
+
+use super::*;
+use crate::sql::Why;
+use crate::topology::{Load, NodeId, NodeSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+const BOUND: Duration = Duration::from_secs(1);
+
+struct World {
+    now: Instant,
+    seen: Snapshot,
+}
+
+/// A primary `0` and fresh replicas `1..=replicas`, all of weight 1 and without work.
+fn world(replicas: u8) -> World {
+    let now = Instant::now() + Duration::from_secs(100);
+    let node = |id: u8| NodeView {
+        id: NodeId(id),
+        name: format!("n{id}").into(),
+        address: "127.0.0.1:5432".into(),
+        role: if id == 0 { Role::Primary } else { Role::Replica },
+        weight: 1,
+        position: None,
+        fresh_as_of: Some(now),
+        claimed_lag_us: None,
+        bytes_behind: None,
+        version: None,
+        load: Arc::new(Load::default()),
+    };
+    let nodes = (0..=replicas).map(node).collect();
+    let seen = Snapshot { cluster: "orders".into(), epoch: 1, primary: Some(NodeId(0)), nodes };
+    World { now, seen }
+}
+
+impl World {
+    fn node(mut self, id: usize, change: impl FnOnce(&mut NodeView)) -> World {
+        change(&mut self.seen.nodes[id]);
+        self
+    }
+    fn old(self, id: usize, age: Duration) -> World {
+        let now = self.now;
+        self.node(id, |node| node.fresh_as_of = now.checked_sub(age))
+    }
+    fn busy(self, id: usize, work: u32) -> World {
+        self.node(id, |node| node.load.outstanding.store(work, Ordering::Relaxed))
+    }
+    fn no_primary(mut self) -> World {
+        self.seen.primary = None;
+        self.node(0, |node| node.role = Role::Unknown("gone".into()))
+    }
+    fn ask(&self, ask: Ask) -> (Target, Because) {
+        let decision = route(&ask, &self.seen, self.now);
+        (decision.to, decision.because)
+    }
+    /// How often each node is chosen for `count` reads in a row.
+    fn shares(&self, count: u32) -> Vec<u32> {
+        let mut shares = vec![0; self.seen.nodes.len()];
+        for tie in 0..count {
+            if let (Target::Node(id), _) = self.ask(Ask { tie, ..READ }) {
+                shares[usize::from(id.0)] += 1;
+            }
+        }
+        shares
+    }
+}
+
+const READ: Ask = Ask {
+    wants: Wants::Read,
+    consistency: Consistency::Bounded,
+    max_staleness: BOUND,
+    avoid: NodeSet::EMPTY,
+    fallback: Fallback::Primary,
+    tie: 0,
+};
+
+fn avoiding(ask: Ask, nodes: &[u8]) -> Ask {
+    let mut avoid = NodeSet::default();
+    nodes.iter().for_each(|id| avoid.insert(NodeId(*id)));
+    Ask { avoid, ..ask }
+}
+
+fn node(id: u8) -> Target {
+    Target::Node(NodeId(id))
+}
+
+#[test]
+fn a_read_goes_to_a_fresh_replica() {
+    assert_eq!(world(1).ask(READ), (node(1), Because::FreshReplica));
+}
+
+#[test]
+fn a_write_goes_to_the_primary_and_says_why() {
+    for why in Why::ALL {
+        let write = Ask { wants: Wants::Primary(why), ..READ };
+        assert_eq!(world(2).ask(write), (node(0), Because::Statement(why)));
+    }
+}
+
+#[test]
+fn a_write_without_a_primary_goes_nowhere() {
+    let write = Ask { wants: Wants::Primary(Why::Write), ..READ };
+    assert_eq!(world(2).no_primary().ask(write), (Target::Nobody, Because::NoPrimary));
+}
+
+#[test]
+fn a_read_that_asks_for_the_primary_never_goes_to_a_replica() {
+    let ask = Ask { consistency: Consistency::Primary, ..READ };
+    assert_eq!(world(2).ask(ask), (node(0), Because::Asked));
+    assert_eq!(world(2).no_primary().ask(ask), (Target::Nobody, Because::NoPrimary));
+}
+
+#[test]
+fn a_replica_is_eligible_up_to_the_bound_and_no_longer() {
+    assert_eq!(world(1).old(1, BOUND).ask(READ), (node(1), Because::FreshReplica));
+    let beyond = BOUND + Duration::from_nanos(1);
+    assert_eq!(world(1).old(1, beyond).ask(READ), (node(0), Because::NoFreshReplica));
+}
+
+#[test]
+fn a_replica_of_unknown_staleness_is_too_late() {
+    let world = world(1).node(1, |node| node.fresh_as_of = None);
+    let forever = Ask { max_staleness: Duration::MAX, ..READ };
+    assert_eq!(world.ask(forever), (node(0), Because::NoFreshReplica));
+}
+
+#[test]
+fn an_eventual_read_takes_any_replica_of_this_history() {
+    let ask = Ask { consistency: Consistency::Eventual, ..READ };
+    let world = world(1).old(1, Duration::from_secs(60));
+    assert_eq!(world.ask(ask), (node(1), Because::FreshReplica));
+    let world = world.node(1, |node| node.fresh_as_of = None);
+    assert_eq!(world.ask(ask), (node(1), Because::FreshReplica));
+}
+
+#[test]
+fn only_replicas_answer_for_replicas() {
+    for role in [Role::Primary, Role::Fenced, Role::Unknown("no answer".into())] {
+        for consistency in [Consistency::Eventual, Consistency::Bounded] {
+            let world = world(1).node(1, |node| node.role = role.clone());
+            let ask = Ask { consistency, ..READ };
+            assert_eq!(world.ask(ask), (node(0), Because::NoFreshReplica), "{role:?}");
+        }
+    }
+}
+
+#[test]
+fn a_fresh_replica_serves_reads_even_without_a_primary() {
+    assert_eq!(world(1).no_primary().ask(READ), (node(1), Because::FreshReplica));
+}
+
+#[test]
+fn without_a_fresh_replica_and_without_a_primary_nobody_can() {
+    let world = world(1).no_primary().old(1, BOUND * 2);
+    assert_eq!(world.ask(READ), (Target::Nobody, Because::NoPrimary));
+}
+
+#[test]
+fn without_a_fallback_a_read_waits_for_a_replica() {
+    let ask = Ask { fallback: Fallback::Error, ..READ };
+    let decision = world(1).old(1, BOUND * 2).ask(ask);
+    assert_eq!(decision, (Target::Nobody, Because::NoFreshReplica));
+    assert_eq!(world(1).ask(ask), (node(1), Because::FreshReplica));
+}
+
+#[test]
+fn a_node_that_failed_this_statement_is_not_asked_again() {
+    assert_eq!(world(2).ask(avoiding(READ, &[1])), (node(2), Because::FreshReplica));
+    assert_eq!(world(2).ask(avoiding(READ, &[1, 2])), (node(0), Because::NoFreshReplica));
+    assert_eq!(world(2).ask(avoiding(READ, &[0, 1, 2])), (Target::Nobody, Because::NoPrimary));
+    let write = avoiding(Ask { wants: Wants::Primary(Why::Write), ..READ }, &[0]);
+    assert_eq!(world(2).ask(write), (Target::Nobody, Because::NoPrimary));
+}
+
+#[test]
+fn the_least_busy_replica_is_chosen() {
+    let world = world(3).busy(1, 3).busy(2, 1).busy(3, 2);
+    for tie in 0..9 {
+        assert_eq!(world.ask(Ask { tie, ..READ }).0, node(2));
+    }
+}
+
+#[test]
+fn a_replica_of_twice_the_weight_may_have_twice_the_work() {
+    let world = world(2).node(2, |node| node.weight = 2);
+    assert_eq!(world.busy(1, 2).busy(2, 3).ask(READ).0, node(2));
+    let world = self::world(2).node(2, |node| node.weight = 2).busy(1, 2).busy(2, 5);
+    assert_eq!(world.ask(READ).0, node(1));
+}
+
+#[test]
+fn equals_take_turns() {
+    assert_eq!(world(3).shares(9), [0, 3, 3, 3]);
+}
+
+#[test]
+fn equals_take_turns_by_their_weight() {
+    let world = world(2).node(1, |node| node.weight = 3);
+    assert_eq!(world.shares(8), [0, 6, 2]);
+}
+
+#[test]
+fn a_replica_of_weight_zero_takes_no_reads() {
+    let world = world(2).node(1, |node| node.weight = 0);
+    assert_eq!(world.shares(4), [0, 0, 4]);
+    let world = world.node(2, |node| node.weight = 0);
+    assert_eq!(world.ask(READ), (node(0), Because::NoFreshReplica));
+}
+
+#[test]
+fn a_stale_replica_leaves_its_share_to_the_others() {
+    assert_eq!(world(3).old(2, BOUND * 2).shares(8), [0, 4, 0, 4]);
+}
+
+#[test]
+fn a_cluster_without_replicas_reads_from_its_primary() {
+    assert_eq!(world(0).ask(READ), (node(0), Because::NoFreshReplica));
+}

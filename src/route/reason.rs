@@ -1,0 +1,101 @@
+//! The words for a decision's reason, the same everywhere.
+
+use super::Because;
+use crate::sql::Why;
+
+/// All reasons, in the order of their numbers.
+const REASONS: [Because; Because::COUNT] = [
+    Because::FreshReplica,
+    Because::Asked,
+    Because::NoFreshReplica,
+    Because::NoPrimary,
+    Because::Statement(Why::ALL[0]),
+    Because::Statement(Why::ALL[1]),
+    Because::Statement(Why::ALL[2]),
+    Because::Statement(Why::ALL[3]),
+    Because::Statement(Why::ALL[4]),
+    Because::Statement(Why::ALL[5]),
+    Because::Statement(Why::ALL[6]),
+    Because::Statement(Why::ALL[7]),
+    Because::Statement(Why::ALL[8]),
+];
+
+impl Because {
+    pub const COUNT: usize = 4 + Why::ALL.len();
+
+    /// A number below [`Because::COUNT`], for tables of counters.
+    pub fn index(self) -> usize {
+        match self {
+            Because::FreshReplica => 0,
+            Because::Asked => 1,
+            Because::NoFreshReplica => 2,
+            Because::NoPrimary => 3,
+            Because::Statement(why) => 4 + why as usize,
+        }
+    }
+
+    /// The reason with this number; numbers beyond the last mean the last.
+    pub fn from_index(index: usize) -> Because {
+        REASONS[index.min(Because::COUNT - 1)]
+    }
+
+    /// One word for the log, the metric label and the console.
+    pub fn name(self) -> &'static str {
+        match self {
+            Because::FreshReplica => "fresh_replica",
+            Because::Statement(why) => why.name(),
+            Because::Asked => "asked",
+            Because::NoFreshReplica => "no_fresh_replica",
+            Because::NoPrimary => "no_primary",
+        }
+    }
+
+    /// A sentence for people.
+    pub fn explain(self) -> &'static str {
+        match self {
+            Because::FreshReplica => "a read, on the least busy replica that is fresh enough",
+            Because::Statement(why) => needs_primary(why),
+            Because::Asked => "a read that never goes to a replica, because consistency = primary",
+            Because::NoFreshReplica => "a read, but no replica is fresh enough",
+            Because::NoPrimary => "it needs the primary, but no node is known to be the primary",
+        }
+    }
+}
+
+fn needs_primary(why: Why) -> &'static str {
+    match why {
+        Why::Write => "the primary, because it writes",
+        Why::Locks => "the primary, because it locks rows or tables",
+        Why::WritingSelect => "the primary, because this SELECT writes",
+        Why::Function => "the primary, because it calls a function that may have an effect",
+        Why::Transaction => "the primary, because its transaction is not READ ONLY",
+        Why::Session => "the primary, because it changes the session",
+        Why::Unparsed => "the primary, because the grammar did not understand it",
+        Why::Unseen => "the primary, because it was too long or not yet whole to be looked at",
+        Why::Doubtful => "the primary, because nothing shows that it is a read",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_reason_has_its_own_number() {
+        for (i, because) in REASONS.into_iter().enumerate() {
+            assert_eq!((because.index(), Because::from_index(i)), (i, because));
+        }
+    }
+
+    #[test]
+    fn every_reason_has_a_word_and_a_sentence_of_its_own() {
+        let mut all =
+            vec![Because::FreshReplica, Because::Asked, Because::NoFreshReplica, Because::NoPrimary];
+        all.extend(Why::ALL.map(Because::Statement));
+        let names: HashSet<&str> = all.iter().map(|because| because.name()).collect();
+        let sentences: HashSet<&str> = all.iter().map(|because| because.explain()).collect();
+        assert_eq!((names.len(), sentences.len()), (all.len(), all.len()));
+        assert!(names.iter().all(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == '_')));
+    }
+}
