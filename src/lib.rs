@@ -19,6 +19,7 @@
 //! ```
 
 pub mod net;
+pub mod pg;
 pub mod pool;
 pub mod refusal;
 pub mod route;

@@ -2,6 +2,7 @@
 
 mod scratch;
 mod stream;
+pub mod tls;
 
 pub use scratch::with_scratch;
 pub use stream::Stream;

@@ -1,0 +1,3 @@
+//! The PostgreSQL engine: bytes and session state.
+
+pub mod auth;
