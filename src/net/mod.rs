@@ -3,6 +3,7 @@
 mod scratch;
 mod socket;
 mod stream;
+pub mod tls;
 
 pub use scratch::with_scratch;
 pub use socket::{tune_client, tune_server};

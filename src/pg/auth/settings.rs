@@ -1,0 +1,57 @@
+//! How the clients of a cluster log in.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use super::secret::Secret;
+
+/// How a client proves who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Method {
+    /// It does not: whoever reaches the listener is believed.
+    Trust,
+    /// It sends its password as it is; only sensible over TLS.
+    Password,
+    /// SCRAM-SHA-256, and SCRAM-SHA-256-PLUS over TLS.
+    #[default]
+    Scram,
+    /// By a client certificate whose common name is the user's (or is mapped to it).
+    Cert,
+}
+
+impl Method {
+    pub const ALL: [Method; 4] = [Method::Trust, Method::Password, Method::Scram, Method::Cert];
+
+    /// The word for it in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::Trust => "trust",
+            Method::Password => "password",
+            Method::Scram => "scram",
+            Method::Cert => "cert",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|m| m.name() == name)
+    }
+}
+
+/// Which users a certificate's common name may log in as, beside the one of the same name.
+pub type CertificateMap = HashMap<String, Vec<String>>;
+
+/// `[clusters.<name>.auth]`.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    pub method: Method,
+    /// Users written in the configuration, their secrets already read from file or environment.
+    pub users: Vec<(String, Secret)>,
+    /// A file in the format of PgBouncer's userlist.txt; entries of `users` win over it.
+    pub users_file: Option<PathBuf>,
+    /// Asked of a server for a user in no table: one parameter, the name; two columns, name and
+    /// `rolpassword`.
+    pub auth_query: Option<String>,
+    /// The user that `auth_query` runs as.
+    pub auth_user: Option<String>,
+    pub certificate_map: CertificateMap,
+}

@@ -1,0 +1,361 @@
+//! One PostgreSQL cluster as its clients use it: its nodes, pools and settings.
+
+use super::auth::users::UserTable;
+use super::auth::{self, ServerSecret};
+use super::connect::{ConnectError, Node, PgConnector};
+use super::counters::Counters;
+use super::statement::Statements;
+use super::welcome::Welcomes;
+use crate::monitor::Handle;
+use crate::pool::{self, Budget, Pool, PoolError};
+use crate::refusal::Refusal;
+use crate::route::{self, Ask, Because, Consistency, Decision, Fallback, Target, Wants};
+use crate::sql::Classifier;
+use crate::topology::{NodeId, NodeSet};
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+pub type Lease = pool::Lease<PgConnector>;
+pub type PgPool = Pool<PgConnector>;
+
+/// What can change while the proxy runs.
+#[derive(Clone, Debug)]
+pub struct Live {
+    pub route: route::Settings,
+    /// How long work waits for a primary.
+    pub hold: Duration,
+    pub auth: Arc<auth::Settings>,
+}
+
+pub struct Cluster {
+    pub name: Arc<str>,
+    /// `None`: any.
+    pub databases: Option<Vec<Arc<str>>>,
+    pub nodes: Vec<Arc<Node>>,
+    pub monitor: Handle,
+    pub classifier: Arc<Classifier>,
+    pub statements: Statements,
+    pub counters: Counters,
+    pub live: ArcSwap<Live>,
+    pub pool_settings: Arc<ArcSwap<pool::Settings>>,
+    pub users: UserTable,
+    pub welcomes: Welcomes,
+    budgets: Vec<Arc<Budget>>,
+    pools: Mutex<HashMap<PoolKey, Arc<UserPools>>>,
+    paused: watch::Sender<bool>,
+    tie: AtomicU32,
+    clients: Mutex<Attendance>,
+}
+
+type PoolKey = (Arc<str>, Arc<str>);
+
+/// How many clients there are, and from where.
+#[derive(Default)]
+struct Attendance {
+    total: usize,
+    by_address: HashMap<IpAddr, usize>,
+}
+
+/// The pools of one user and database, one for each node, in the nodes' order.
+pub struct UserPools {
+    pub user: Arc<str>,
+    pub database: Arc<str>,
+    pub nodes: Vec<Arc<PgPool>>,
+    secret: Arc<ArcSwap<ServerSecret>>,
+}
+
+/// What a cluster is made of.
+pub struct Parts {
+    pub name: Arc<str>,
+    pub databases: Option<Vec<Arc<str>>>,
+    pub nodes: Vec<Arc<Node>>,
+    pub monitor: Handle,
+    pub classifier: Arc<Classifier>,
+    pub live: Live,
+    pub pool: pool::Settings,
+    pub users: UserTable,
+}
+
+/// Statements that are remembered for sharing.
+const SHARED_STATEMENTS: usize = 10_000;
+
+impl Cluster {
+    pub fn new(parts: Parts) -> Cluster {
+        let limit = parts.pool.max_per_node;
+        let budgets = parts.nodes.iter().map(|_| Arc::new(Budget::new(limit))).collect();
+        Cluster {
+            name: parts.name,
+            databases: parts.databases,
+            nodes: parts.nodes,
+            monitor: parts.monitor,
+            classifier: parts.classifier,
+            statements: Statements::new(SHARED_STATEMENTS),
+            counters: Counters::default(),
+            live: ArcSwap::from_pointee(parts.live),
+            pool_settings: Arc::new(ArcSwap::from_pointee(parts.pool)),
+            users: parts.users,
+            welcomes: Welcomes::default(),
+            budgets,
+            pools: Mutex::default(),
+            paused: watch::channel(false).0,
+            tie: AtomicU32::new(0),
+            clients: Mutex::default(),
+        }
+    }
+
+    /// The pools of this user and database; a secret that came with the login opens them.
+    pub fn pools(&self, user: &str, database: &str, secret: &ServerSecret) -> Arc<UserPools> {
+        let mut pools = self.pools.lock();
+        let key = (Arc::from(user), Arc::from(database));
+        let found = pools.entry(key.clone()).or_insert_with(|| self.open_pools(key));
+        if !secret.is_empty() {
+            found.secret.store(Arc::new(secret.clone()));
+        }
+        found.clone()
+    }
+
+    fn open_pools(&self, (user, database): PoolKey) -> Arc<UserPools> {
+        let secret = Arc::new(ArcSwap::from_pointee(ServerSecret::default()));
+        let pool = |(node, budget): (&Arc<Node>, &Arc<Budget>)| {
+            let connector = PgConnector {
+                node: node.clone(),
+                user: user.clone(),
+                database: database.clone(),
+                secret: secret.clone(),
+                settings: self.pool_settings.clone(),
+            };
+            Pool::new(connector, self.pool_settings.load_full(), budget.clone())
+        };
+        let nodes = self.nodes.iter().zip(&self.budgets).map(pool).collect();
+        Arc::new(UserPools { user, database, nodes, secret })
+    }
+
+    pub fn all_pools(&self) -> Vec<Arc<UserPools>> {
+        self.pools.lock().values().cloned().collect()
+    }
+
+    /// Decides where work of this kind goes and leases a server there; waits for a primary as
+    /// long as `failover.hold` allows.
+    pub async fn find(
+        &self,
+        pools: &UserPools,
+        wants: Wants,
+        consistency: Option<Consistency>,
+        mut avoid: NodeSet,
+    ) -> Result<(Lease, Decision, NodeId), Refusal> {
+        self.while_paused().await;
+        let live = self.live.load();
+        let started = Instant::now();
+        let mut changes = None;
+        loop {
+            let decision = self.decide(wants, consistency, avoid, &live, started);
+            let cause = match decision.to {
+                Target::Node(node) => match self.lease(pools, node).await {
+                    Ok(lease) => return Ok((lease, decision, node)),
+                    Err(PoolError::Connect(error)) if error.is_node_failure() => {
+                        self.monitor.report_failure(node, &error.to_string());
+                        if decision.because == Because::FreshReplica {
+                            avoid.insert(node);
+                            continue;
+                        }
+                        Some((node, error))
+                    }
+                    Err(error) => return Err(self.pool_refusal(pools, node, error)),
+                },
+                Target::Nobody => None,
+            };
+            let limit = self.patience(decision.because, &live);
+            let Some(left) = limit.checked_sub(started.elapsed()).filter(|l| !l.is_zero()) else {
+                return Err(self.gave_up(decision.because, cause, started.elapsed()));
+            };
+            let changes = changes.get_or_insert_with(|| self.monitor.published().changes());
+            // Something may have changed before we subscribed: look again soon in any case.
+            let _ = tokio::time::timeout(left.min(RECHECK), changes.changed()).await;
+        }
+    }
+
+    fn decide(
+        &self,
+        wants: Wants,
+        consistency: Option<Consistency>,
+        avoid: NodeSet,
+        live: &Live,
+        started: Instant,
+    ) -> Decision {
+        let now = Instant::now();
+        let may_wait = wants == Wants::Read && now.duration_since(started) < live.route.read_wait;
+        let ask = Ask {
+            wants,
+            consistency: consistency.unwrap_or(live.route.consistency),
+            max_staleness: live.route.max_staleness,
+            avoid,
+            fallback: if may_wait { Fallback::Error } else { live.route.fallback },
+            tie: self.tie.fetch_add(1, Ordering::Relaxed),
+        };
+        route::route(&ask, &self.monitor.published().load(), now)
+    }
+
+    fn patience(&self, because: Because, live: &Live) -> Duration {
+        match because {
+            Because::NoFreshReplica => live.route.read_wait,
+            _ => live.hold,
+        }
+    }
+
+    async fn lease(
+        &self,
+        pools: &UserPools,
+        node: NodeId,
+    ) -> Result<Lease, PoolError<ConnectError>> {
+        let pool = &pools.nodes[usize::from(node.0)];
+        if let Some(lease) = pool.try_lease() {
+            return Ok(lease);
+        }
+        let started = Instant::now();
+        let leased = pool.lease().await;
+        self.counters.waits.observe(started.elapsed());
+        leased
+    }
+
+    fn gave_up(
+        &self,
+        because: Because,
+        cause: Option<(NodeId, ConnectError)>,
+        waited: Duration,
+    ) -> Refusal {
+        let cluster = self.name.clone();
+        match (cause, because) {
+            (Some((node, error)), _) => Refusal::ServerUnreachable {
+                node: self.node_name(node),
+                cause: error.to_string(),
+            },
+            (None, Because::NoFreshReplica) => Refusal::NoFreshReplica { cluster },
+            (None, _) => Refusal::NoPrimary { cluster, waited },
+        }
+    }
+
+    fn pool_refusal(
+        &self,
+        pools: &UserPools,
+        node: NodeId,
+        error: PoolError<ConnectError>,
+    ) -> Refusal {
+        let node = self.node_name(node);
+        match error {
+            PoolError::Exhausted { waited, size } => Refusal::PoolExhausted {
+                what: format!(
+                    "the pool of user {} and database {} on node {node} (size {size}) is exhausted",
+                    pools.user, pools.database
+                ),
+                waited,
+            },
+            PoolError::Connect(ConnectError::Refused { code, message }) => {
+                tracing::warn!(node = &*node, user = &*pools.user, code, message, "login refused");
+                Refusal::ServerEnded { node, code, message }
+            }
+            PoolError::Connect(error) => {
+                tracing::warn!(node = &*node, user = &*pools.user, %error, "no server connection");
+                Refusal::ServerRefused { node, cause: error.to_string() }
+            }
+        }
+    }
+
+    pub fn node_name(&self, node: NodeId) -> Arc<str> {
+        self.nodes[usize::from(node.0)].name.clone()
+    }
+
+    /// A transaction begins on `node`.
+    pub fn begin(&self, node: NodeId) {
+        let seen = self.monitor.published().load();
+        let load = &seen.node(node).load;
+        load.outstanding.fetch_add(1, Ordering::Relaxed);
+        load.served.fetch_add(1, Ordering::Relaxed);
+        self.counters.transactions.increment();
+    }
+
+    /// It ended.
+    pub fn end(&self, node: NodeId) {
+        let seen = self.monitor.published().load();
+        seen.node(node).load.outstanding.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    async fn while_paused(&self) {
+        if *self.paused.borrow() {
+            // An error would mean that the cluster is gone, and nobody waits then.
+            let _ = self.paused.subscribe().wait_for(|paused| !paused).await;
+        }
+    }
+
+    /// New transactions wait from now on; resolves when none runs.
+    pub async fn pause(&self) {
+        self.paused.send_replace(true);
+        while self.all_pools().iter().flat_map(|p| &p.nodes).any(|p| p.counts().lent > 0) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    pub fn resume(&self) {
+        self.paused.send_replace(false);
+    }
+
+    pub fn is_paused(&self) -> bool {
+        *self.paused.borrow()
+    }
+
+    /// A place for a client from `address`, or which limit forbids it.
+    pub fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Place, Refusal> {
+        let settings = self.pool_settings.load();
+        let mut clients = self.clients.lock();
+        if clients.total >= settings.max_clients {
+            let what = format!("cluster {} (pool.max_clients)", self.name);
+            return Err(Refusal::TooManyClients { what, limit: settings.max_clients });
+        }
+        let limit = settings.max_clients_per_address;
+        let here = clients.by_address.entry(address).or_insert(0);
+        if limit > 0 && *here >= limit {
+            let what = format!("address {address} (pool.max_clients_per_address)");
+            return Err(Refusal::TooManyClients { what, limit });
+        }
+        *here += 1;
+        clients.total += 1;
+        Ok(Place { cluster: self.clone(), address })
+    }
+
+    pub fn reconfigure(&self, live: Live, pool: pool::Settings) {
+        let pool = Arc::new(pool);
+        self.budgets.iter().for_each(|b| b.set_limit(pool.max_per_node));
+        self.pool_settings.store(pool.clone());
+        self.live.store(Arc::new(live));
+        for pools in self.all_pools() {
+            pools.nodes.iter().for_each(|p| p.reconfigure(pool.clone()));
+        }
+    }
+}
+
+/// How long to wait at most before looking at the cluster again.
+const RECHECK: Duration = Duration::from_millis(100);
+
+/// A client's place in its cluster.
+pub struct Place {
+    cluster: Arc<Cluster>,
+    address: IpAddr,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut clients = self.cluster.clients.lock();
+        clients.total -= 1;
+        if let Some(here) = clients.by_address.get_mut(&self.address) {
+            *here -= 1;
+            if *here == 0 {
+                clients.by_address.remove(&self.address);
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What a client is told after its login: the server's parameters, as they are for this client.
+//!
+//! A server is asked once for each user, database and set of startup parameters; who comes later
+//! with the same is answered from memory.
+
+use super::cluster::{Lease, UserPools};
+use super::params::Params;
+use super::server::{ExchangeError, Greeting};
+use crate::refusal::Refusal;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+type Key = (Arc<str>, Arc<str>, Arc<Params>);
+
+/// Greetings by user, database and startup parameters.
+#[derive(Default)]
+pub struct Welcomes {
+    known: Mutex<HashMap<Key, Greeting>>,
+}
+
+/// More are not kept: applications have few kinds of connections.
+const KEPT: usize = 1000;
+
+impl Welcomes {
+    pub fn get(&self, pools: &UserPools, params: &Arc<Params>) -> Option<Greeting> {
+        let key = (pools.user.clone(), pools.database.clone(), params.clone());
+        self.known.lock().get(&key).cloned()
+    }
+
+    pub fn put(&self, pools: &UserPools, params: &Arc<Params>, greeting: Greeting) {
+        let mut known = self.known.lock();
+        if known.len() >= KEPT {
+            known.clear();
+        }
+        known.insert((pools.user.clone(), pools.database.clone(), params.clone()), greeting);
+    }
+
+    pub fn clear(&self) {
+        self.known.lock().clear();
+    }
+}
+
+/// Applies the startup parameters on a server and learns what it reports then.
+/// The server itself says which of them are wrong.
+pub async fn learn(mut lease: Lease, params: &Arc<Params>) -> Result<Greeting, Refusal> {
+    let node = lease.entry.node.clone();
+    let replay = lease.backend.params.replay(params);
+    let mut greeting = (*lease.greeting).clone();
+    // What the previous user of the connection set does not concern this one: the reset reports.
+    let mut note = |name: &[u8], value: &[u8]| {
+        match greeting.iter_mut().find(|(known, _)| **known == *name) {
+            Some((_, known)) => *known = value.into(),
+            None => greeting.push((name.into(), value.into())),
+        }
+    };
+    if !replay.sql.is_empty() {
+        match lease.run(&replay.sql, &mut note).await {
+            Ok(()) => {}
+            Err(ExchangeError::Fault(fault)) => {
+                let code = fault.sqlstate().to_string();
+                return Err(Refusal::ServerEnded { node, code, message: fault.message });
+            }
+            Err(error) => return Err(Refusal::ServerLost { node, cause: error.to_string() }),
+        }
+    }
+    lease.backend.params = params.clone();
+    lease.give_back();
+    // A standby says so; a client of the proxy is not to notice.
+    greeting.iter_mut().filter(|(n, _)| **n == *b"in_hot_standby").for_each(|(_, v)| {
+        *v = b"off"[..].into();
+    });
+    Ok(Arc::new(greeting))
+}
+
+/// Resets a server that a pinned session leaves, and lends it again if that succeeds.
+pub fn reset_and_give_back(mut lease: Lease) {
+    tokio::spawn(async move {
+        let limit = lease.pool().settings().connect_timeout;
+        let reset = tokio::time::timeout(limit, lease.run("DISCARD ALL", |_, _| {})).await;
+        if let Ok(Ok(())) = reset {
+            lease.backend.prepared.clear();
+            lease.backend.params = Arc::default();
+            lease.give_back();
+        }
+    });
+}
