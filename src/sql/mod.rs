@@ -2,7 +2,26 @@
 //!
 //! The contract: [`Classifier::analyse`] takes the bytes of a simple query or of a Parse message
 //! and answers with an [`Analysis`]. What is doubtful is a write.
+//!
+//! ```text
+//! text ── lexer ── shape ── cache ── Analysis
+//!                             └ miss: grammar ── classify ── query, setting, transaction
+//!                                                              └ functions, standby
+//! ```
 
 mod analysis;
+mod cache;
+mod classifier;
+mod classify;
+mod functions;
+mod grammar;
+mod lexer;
+mod part;
+mod query;
+mod setting;
+mod standby;
+mod transaction;
 
 pub use analysis::{Analysis, Pin, SetValue, Step, Why};
+pub use cache::Stats;
+pub use classifier::{Classifier, Settings};

@@ -1,0 +1,113 @@
+//! The way of a text: shape, cache, and on a miss the grammar.
+
+use std::sync::Arc;
+
+use super::analysis::{Analysis, Pin, Step, Why};
+use super::cache::{Front, Shape, Shapes, Stats, with_front};
+use super::classify::classify;
+use super::functions::Functions;
+use super::lexer;
+
+/// How statements are classified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Memory for the answers by shape, in bytes, about.
+    pub cache_bytes: u64,
+    /// A longer statement text is not looked at; in bytes.
+    pub max_statement: usize,
+    /// Functions that a read may call, `name` or `schema.name`, besides the built-in ones.
+    pub harmless_functions: Vec<String>,
+    /// Functions that a read may not call, built-in ones included.
+    pub harmful_functions: Vec<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            cache_bytes: 16 << 20,
+            max_statement: 64 << 10,
+            harmless_functions: Vec::new(),
+            harmful_functions: Vec::new(),
+        }
+    }
+}
+
+/// Says what statement texts do, for all threads.
+///
+/// It reads texts as a session with `standard_conforming_strings = on` does: the server reports
+/// that parameter, and with `off` only the primary is right.
+pub struct Classifier {
+    shapes: Shapes,
+    functions: Functions,
+    max_statement: usize,
+    unseen: Arc<Analysis>,
+}
+
+impl Classifier {
+    pub fn new(settings: &Settings) -> Classifier {
+        let unseen = Analysis { primary: Some(Why::Unseen), steps: vec![Step::Pin(Pin::Mode)] };
+        Classifier {
+            shapes: Shapes::new(settings.cache_bytes),
+            functions: Functions::new(&settings.harmless_functions, &settings.harmful_functions),
+            max_statement: settings.max_statement,
+            unseen: Arc::new(unseen),
+        }
+    }
+
+    /// What the text of a simple query or of a Parse message does, without its final NUL.
+    ///
+    /// `Why::Unseen` and `Why::Unparsed` come with the one step `Pin(Mode)`, however many
+    /// statements there are: should the server succeed where we did not look or understand, the
+    /// session may be anything afterwards.
+    pub fn analyse(&self, sql: &[u8]) -> Arc<Analysis> {
+        if sql.len() > self.max_statement {
+            return self.unseen.clone();
+        }
+        with_front(|front| {
+            front.text.clear();
+            let shaped = lexer::shape(sql, &mut front.text).is_some();
+            let known = if shaped { self.shapes.find(front) } else { None };
+            self.shapes.count(front, matches!(known, Some(Some(_))));
+            match known {
+                Some(Some(answer)) => answer,
+                Some(None) => self.by_grammar(sql, front, false),
+                None => self.by_grammar(sql, front, shaped),
+            }
+        })
+    }
+
+    fn by_grammar(&self, sql: &[u8], front: &Front, keep: bool) -> Arc<Analysis> {
+        let answer = classify(sql, &self.functions);
+        let analysis = Arc::new(answer.analysis);
+        // An error is never kept: another text of its shape may be none.
+        if keep && analysis.primary != Some(Why::Unparsed) {
+            let known = answer.by_shape.then(|| analysis.clone());
+            self.shapes.keep(Shape::new(&front.text, known));
+        }
+        analysis
+    }
+
+    /// A replica refused `sql` as a write: its shape is one from now on, while it stays cached.
+    pub fn remember(&self, sql: &[u8], why: Why) {
+        let before = self.analyse(sql);
+        if matches!(before.primary, Some(Why::Unseen | Why::Unparsed)) {
+            return;
+        }
+        let after = Analysis { primary: Some(why), steps: before.steps.clone() };
+        with_front(|front| {
+            front.text.clear();
+            let shaped = lexer::shape(sql, &mut front.text).is_some();
+            let by_shape = shaped && matches!(self.shapes.find(front), Some(Some(_)));
+            if by_shape {
+                self.shapes.correct(Shape::new(&front.text, Some(Arc::new(after))));
+            }
+        });
+    }
+
+    pub fn stats(&self) -> Stats {
+        self.shapes.stats()
+    }
+}
+
+#[cfg(test)]
+mod tests;

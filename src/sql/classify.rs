@@ -1,0 +1,190 @@
+//! From a statement text to its answer, by the grammar. The slow way: the shape cache is in front.
+
+use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::analysis::{Analysis, Pin, Step, Why};
+use super::functions::Functions;
+use super::grammar::{Node, nodes, parse};
+use super::part::{Part, stronger};
+use super::query::{modify, relation, select, temporary};
+use super::setting::{set, show};
+use super::transaction::transaction;
+
+/// An answer, and whether it is that of every text of this shape.
+pub(super) struct Answer {
+    pub(super) analysis: Analysis,
+    pub(super) by_shape: bool,
+}
+
+/// What the text `sql` does.
+pub(super) fn classify(sql: &[u8], functions: &Functions) -> Answer {
+    let (text, exact) = readable(sql);
+    // The grammar is C and its tree walker panics on trees it does not know; whatever happens
+    // there must not take a session down.
+    let answer = text
+        .and_then(|text| catch_unwind(AssertUnwindSafe(|| whole(&text, functions))).ok().flatten());
+    match answer {
+        Some(answer) if exact => answer,
+        // Names and values were read in a wrong encoding: nothing may be replayed from them.
+        Some(Answer { mut analysis, .. }) => {
+            if !analysis.steps.is_empty() {
+                analysis.steps = vec![Step::Pin(Pin::Mode)];
+            }
+            Answer { analysis, by_shape: false }
+        }
+        // If the server understands what we do not, the session may be anything afterwards.
+        None => Answer {
+            analysis: Analysis { primary: Some(Why::Unparsed), steps: vec![Step::Pin(Pin::Mode)] },
+            by_shape: false,
+        },
+    }
+}
+
+/// The text as UTF-8, and whether that is what it means. Other client encodings are read as
+/// Latin-1: each ASCII byte stays in its place, and the grammar looks at no others. Only where
+/// a backslash might be half of a letter (Shift-JIS, Big5, GBK) there is no text.
+fn readable(sql: &[u8]) -> (Option<Cow<'_, str>>, bool) {
+    match std::str::from_utf8(sql) {
+        Ok(text) => (Some(text.into()), true),
+        Err(_) if sql.contains(&b'\\') => (None, false),
+        Err(_) => (Some(sql.iter().map(|byte| char::from(*byte)).collect()), false),
+    }
+}
+
+fn whole(text: &str, functions: &Functions) -> Option<Answer> {
+    let tree = parse(text)?;
+    let mut answer =
+        Answer { analysis: Analysis { primary: None, steps: Vec::new() }, by_shape: true };
+    for stmt in tree.stmts() {
+        let part = statement(stmt, text, functions);
+        answer.analysis.primary = stronger(answer.analysis.primary, part.primary);
+        answer.analysis.steps.push(part.step);
+        answer.by_shape &= part.by_shape;
+    }
+    if answer.analysis.steps.iter().all(|step| *step == Step::Plain) {
+        answer.analysis.steps = Vec::new();
+    }
+    Some(answer)
+}
+
+fn statement(stmt: Node<'_>, text: &str, functions: &Functions) -> Part {
+    match stmt {
+        Node::SelectStmt(_)
+        | Node::InsertStmt(_)
+        | Node::UpdateStmt(_)
+        | Node::DeleteStmt(_)
+        | Node::MergeStmt(_)
+        | Node::CreateTableAsStmt(_)
+        | Node::ExecuteStmt(_) => inner(stmt, functions),
+        Node::ExplainStmt(stmt) => explain(stmt, functions),
+        Node::CopyStmt(stmt) => copy(stmt, functions),
+        Node::TransactionStmt(stmt) => transaction(stmt),
+        Node::ConstraintsSetStmt(_) => Part::primary(Why::Transaction),
+        Node::DeclareCursorStmt(stmt) => declare(stmt, functions),
+        // They need a cursor, which lives in a transaction, or WITH HOLD in a pinned session.
+        Node::FetchStmt(_) | Node::ClosePortalStmt(_) => Part::read(),
+        Node::LockStmt(_) => Part::primary(Why::Locks),
+        Node::DoStmt(_) | Node::CallStmt(_) => Part::primary(Why::Function),
+        _ => session_statement(stmt, text),
+    }
+}
+
+fn session_statement(stmt: Node<'_>, text: &str) -> Part {
+    let session = |step| Part::primary(Why::Session).step(step);
+    match stmt {
+        Node::VariableSetStmt(stmt) => set(stmt),
+        Node::VariableShowStmt(stmt) => show(stmt),
+        Node::DiscardStmt(stmt) => session(discard(stmt)),
+        Node::DeallocateStmt(stmt) => session(match stmt.name() {
+            Some(name) => Step::Deallocate(name.into()),
+            None => Step::DeallocateAll,
+        }),
+        // Its body runs at each EXECUTE, on the same, pinned connection.
+        Node::PrepareStmt(_) => session(Step::Pin(Pin::SqlPrepare)),
+        Node::ListenStmt(_) => session(Step::Pin(Pin::Listen)),
+        Node::UnlistenStmt(_) => session(Step::Plain),
+        Node::LoadStmt(_) => session(Step::Pin(Pin::Load)),
+        _ => definition(stmt, text),
+    }
+}
+
+/// Whatever is left changes the database or its server.
+fn definition(stmt: Node<'_>, text: &str) -> Part {
+    let pin = match stmt {
+        Node::CreateStmt(stmt) => stmt.relation().and_then(temporary),
+        Node::ViewStmt(stmt) => stmt.view().and_then(temporary),
+        Node::CreateSeqStmt(stmt) => stmt.sequence().and_then(temporary),
+        _ => None,
+    };
+    // Types, functions and others become temporary by their schema alone.
+    let mentioned = text.to_ascii_lowercase().contains("pg_temp");
+    Part::primary(Why::Write)
+        .pin(pin.or(mentioned.then_some(Pin::TemporaryObject)))
+        .never_by_shape()
+}
+
+fn discard(stmt: &nodes::DiscardStmt) -> Step {
+    use nodes::DiscardMode;
+    match stmt.target {
+        DiscardMode::DISCARD_ALL => Step::DiscardAll,
+        DiscardMode::DISCARD_TEMP => Step::DiscardTemp,
+        _ => Step::DiscardOther,
+    }
+}
+
+/// A statement that may stand inside another one.
+fn inner(stmt: Node<'_>, functions: &Functions) -> Part {
+    match stmt {
+        Node::SelectStmt(stmt) => select(stmt, functions),
+        Node::InsertStmt(_) | Node::UpdateStmt(_) | Node::DeleteStmt(_) | Node::MergeStmt(_) => {
+            modify(stmt, functions)
+        }
+        Node::CreateTableAsStmt(stmt) => create_as(stmt, functions),
+        Node::DeclareCursorStmt(stmt) => declare(stmt, functions),
+        Node::ExecuteStmt(_) => Part::primary(Why::Session),
+        _ => Part::primary(Why::Doubtful),
+    }
+}
+
+/// CREATE TABLE … AS, CREATE MATERIALIZED VIEW.
+fn create_as(stmt: &nodes::CreateTableAsStmt, functions: &Functions) -> Part {
+    let query = inner(stmt.query(), functions);
+    let target = stmt.into().and_then(|into| into.rel()).and_then(temporary);
+    let part = Part { primary: Some(Why::Write), ..query };
+    replayable_as_pin(part).pin(target)
+}
+
+/// EXPLAIN needs what its statement needs, executed or not: a plan alone is rarely worth a risk.
+fn explain(stmt: &nodes::ExplainStmt, functions: &Functions) -> Part {
+    replayable_as_pin(inner(stmt.query(), functions))
+}
+
+/// Within EXPLAIN and the like nobody knows whether a `set_config` ran.
+fn replayable_as_pin(part: Part) -> Part {
+    match part.step {
+        Step::Set { .. } => part.step(Step::Pin(Pin::Setting)),
+        _ => part,
+    }
+}
+
+fn copy(stmt: &nodes::CopyStmt, functions: &Functions) -> Part {
+    if stmt.is_from || stmt.is_program || stmt.filename().is_some() {
+        return Part::primary(Why::Write);
+    }
+    match stmt.relation() {
+        Some(table) => Part { primary: relation(table), ..Part::read() },
+        None => replayable_as_pin(inner(stmt.query(), functions)),
+    }
+}
+
+fn declare(stmt: &nodes::DeclareCursorStmt, functions: &Functions) -> Part {
+    // CURSOR_OPT_HOLD of PostgreSQL's parsenodes.h
+    const HOLD: i32 = 0x20;
+    let part = replayable_as_pin(inner(stmt.query(), functions));
+    if stmt.options & HOLD == 0 {
+        return part;
+    }
+    let primary = stronger(Some(Why::Session), part.primary);
+    Part { primary, ..part }.pin(Some(Pin::HoldCursor))
+}

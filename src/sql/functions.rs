@@ -1,0 +1,149 @@
+//! Which functions a read may call.
+//!
+//! `functions.txt` lists the functions of `pg_catalog` that have no effect and answer the same on
+//! a fresh standby. Whatever is not listed may have an effect: the primary runs it.
+
+use std::sync::LazyLock;
+
+use foldhash::{HashSet, HashSetExt};
+
+/// The immutable and stable functions of PostgreSQL 15, those that 16 to 18 added, and the
+/// volatile ones known to be harmless (`random`, `clock_timestamp`, `pg_sleep`, sizes …).
+///
+/// The first part was made by
+///
+/// ```sql
+/// SELECT DISTINCT proname FROM pg_proc p
+/// WHERE pronamespace = 'pg_catalog'::regnamespace AND prokind IN ('f', 'a', 'w')
+///   AND prorettype NOT IN ('internal'::regtype, 'cstring'::regtype, 'trigger'::regtype,
+///                          'event_trigger'::regtype, 'index_am_handler'::regtype,
+///                          'table_am_handler'::regtype, 'tsm_handler'::regtype,
+///                          'fdw_handler'::regtype, 'language_handler'::regtype)
+///   AND NOT 'internal'::regtype = ANY (proargtypes) AND NOT 'cstring'::regtype = ANY (proargtypes)
+///   AND NOT EXISTS (SELECT FROM pg_proc v WHERE v.proname = p.proname
+///                   AND v.pronamespace = p.pronamespace AND v.provolatile = 'v')
+/// ```
+///
+/// minus what is declared stable and yet differs between servers or sessions, assigns a
+/// transaction id or runs SQL that it is given: `pg_stat_get_*`, `txid_current*`,
+/// `pg_current_xact_id*`, `pg_current_snapshot`, `pg_backend_pid`, `inet_server_*`,
+/// `inet_client_*`, `pg_postmaster_start_time`, `pg_conf_load_time`, `pg_my_temp_schema`,
+/// `pg_listening_channels`, `pg_cursor`, `pg_prepared_statement`, `pg_show_all_settings`,
+/// `pg_get_replication_slots`, `pg_walfile_*`, `*_to_xml*`, `ts_stat`, `ts_rewrite` and others.
+static BUILTIN: LazyLock<HashSet<&'static str>> =
+    LazyLock::new(|| include_str!("functions.txt").lines().collect());
+
+/// What a call of a function means for routing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Call {
+    /// A read may call it.
+    Harmless,
+    /// It has an effect, or nobody has shown that it has none. `currval`, `lastval` and `nextval`
+    /// are among these: they live on the primary, and `currval` is right only on the connection
+    /// that ran `nextval`, which a session in one transaction keeps anyway.
+    Effect,
+    /// `set_config`: its arguments decide.
+    SetConfig,
+    /// `current_setting`: its argument decides.
+    CurrentSetting,
+    /// An advisory lock that outlives its transaction.
+    SessionLock,
+}
+
+/// The lookup of functions by name. A catalogue of user-defined functions would be one more field.
+pub(super) struct Functions {
+    harmless: HashSet<Box<str>>,
+    harmful: HashSet<Box<str>>,
+}
+
+impl Functions {
+    /// Both lists hold names as the catalogue has them, `name` or `schema.name`. A bare name counts
+    /// in every schema. A qualified harmless one counts only where it is written with its schema,
+    /// because nothing here knows the search path; a harmful one counts without it, too.
+    pub(super) fn new(harmless: &[String], harmful: &[String]) -> Functions {
+        let mut shunned = HashSet::new();
+        for name in harmful {
+            shunned.insert(name.as_str().into());
+            if let Some((_, bare)) = name.split_once('.') {
+                shunned.insert(bare.into());
+            }
+        }
+        Functions {
+            harmless: harmless.iter().map(|n| n.as_str().into()).collect(),
+            harmful: shunned,
+        }
+    }
+
+    pub(super) fn call(&self, schema: Option<&str>, name: &str) -> Call {
+        let qualified = schema.map(|schema| format!("{schema}.{name}"));
+        let listed = |set: &HashSet<Box<str>>| {
+            set.contains(name) || qualified.as_deref().is_some_and(|q| set.contains(q))
+        };
+        if schema.is_none_or(|schema| schema == "pg_catalog")
+            && let Some(special) = special(name)
+        {
+            return special;
+        }
+        if listed(&self.harmful) {
+            return Call::Effect;
+        }
+        let builtin = schema.is_none_or(|schema| schema == "pg_catalog") && BUILTIN.contains(name);
+        if builtin || listed(&self.harmless) { Call::Harmless } else { Call::Effect }
+    }
+}
+
+/// Functions whose meaning for the session does not depend on any setting of ours.
+fn special(name: &str) -> Option<Call> {
+    match name {
+        "set_config" => Some(Call::SetConfig),
+        "current_setting" => Some(Call::CurrentSetting),
+        "pg_advisory_lock"
+        | "pg_advisory_lock_shared"
+        | "pg_try_advisory_lock"
+        | "pg_try_advisory_lock_shared" => Some(Call::SessionLock),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sorted_and_holds_nothing_twice() {
+        let lines: Vec<&str> = include_str!("functions.txt").lines().collect();
+        assert!(lines.len() > 1500);
+        assert!(lines.windows(2).all(|pair| pair[0] < pair[1]));
+    }
+
+    #[test]
+    fn what_has_an_effect_is_not_in_the_table() {
+        let functions = Functions::new(&[], &[]);
+        for name in include_str!("functions_with_effect.txt").split_whitespace() {
+            assert_ne!(functions.call(None, name), Call::Harmless, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_builtin_counts_only_in_pg_catalog() {
+        let functions = Functions::new(&[], &[]);
+        assert_eq!(functions.call(None, "lower"), Call::Harmless);
+        assert_eq!(functions.call(Some("pg_catalog"), "lower"), Call::Harmless);
+        assert_eq!(functions.call(Some("public"), "lower"), Call::Effect);
+        assert_eq!(functions.call(None, "no_such_function"), Call::Effect);
+    }
+
+    #[test]
+    fn the_operator_knows_better() {
+        let functions = Functions::new(
+            &["tax".into(), "shop.price".into()],
+            &["shop.count_visit".into(), "random".into()],
+        );
+        assert_eq!(functions.call(None, "tax"), Call::Harmless);
+        assert_eq!(functions.call(Some("any"), "tax"), Call::Harmless);
+        assert_eq!(functions.call(Some("shop"), "price"), Call::Harmless);
+        assert_eq!(functions.call(None, "price"), Call::Effect);
+        assert_eq!(functions.call(None, "count_visit"), Call::Effect);
+        assert_eq!(functions.call(None, "random"), Call::Effect);
+    }
+}

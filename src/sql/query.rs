@@ -1,0 +1,114 @@
+//! SELECT, INSERT, UPDATE, DELETE and MERGE: everything they touch, at any depth.
+
+use super::analysis::{Pin, Step, Why};
+use super::functions::{Call, Functions};
+use super::grammar::{Node, each, function_name, nodes};
+use super::part::{Part, stronger};
+use super::setting::{Config, same_everywhere, set_config};
+use super::standby::{local_relation, temporary_schema};
+
+/// SELECT, VALUES or TABLE.
+pub(super) fn select(stmt: &nodes::SelectStmt, functions: &Functions) -> Part {
+    let part = look(Node::SelectStmt(stmt), functions);
+    match lone_set_config(stmt) {
+        Some(Config::Session(step)) => Part { step, ..part },
+        _ => part,
+    }
+}
+
+/// INSERT, UPDATE, DELETE or MERGE.
+pub(super) fn modify(stmt: Node<'_>, functions: &Functions) -> Part {
+    Part { primary: Some(Why::Write), ..look(stmt, functions) }
+}
+
+fn look(root: Node<'_>, functions: &Functions) -> Part {
+    let mut part = Part::read();
+    each(root, |node| {
+        let (why, pin) = match node {
+            Node::FuncCall(call) => function(call, functions, &mut part.by_shape),
+            Node::SelectStmt(select) => from_select(select),
+            Node::InsertStmt(_)
+            | Node::UpdateStmt(_)
+            | Node::DeleteStmt(_)
+            | Node::MergeStmt(_) => (Some(Why::WritingSelect), None),
+            Node::RangeVar(table) => (relation(table), None),
+            _ => (None, None),
+        };
+        part.primary = stronger(part.primary, why);
+        if let Some(pin) = pin {
+            part.step = Step::Pin(pin);
+        }
+    });
+    part
+}
+
+fn from_select(select: &nodes::SelectStmt) -> (Option<Why>, Option<Pin>) {
+    if let Some(into) = select.into_clause() {
+        return (Some(Why::WritingSelect), into.rel().and_then(temporary));
+    }
+    let locks = !select.locking_clause().is_empty();
+    (locks.then_some(Why::Locks), None)
+}
+
+pub(super) fn relation(table: &nodes::RangeVar) -> Option<Why> {
+    let local = local_relation(table.schemaname(), table.relname().unwrap_or_default());
+    local.then_some(Why::Session)
+}
+
+/// The pin of a relation about to be created.
+pub(super) fn temporary(table: &nodes::RangeVar) -> Option<Pin> {
+    let persistence = u8::try_from(table.relpersistence).unwrap_or_default();
+    let temporary = persistence == b't' || table.schemaname().is_some_and(temporary_schema);
+    temporary.then_some(Pin::TemporaryObject)
+}
+
+fn function(
+    call: &nodes::FuncCall,
+    functions: &Functions,
+    by_shape: &mut bool,
+) -> (Option<Why>, Option<Pin>) {
+    let (schema, name) = function_name(call);
+    match functions.call(schema, name) {
+        Call::Harmless => (None, None),
+        Call::Effect => (Some(Why::Function), None),
+        Call::SessionLock => (Some(Why::Function), Some(Pin::AdvisoryLock)),
+        Call::CurrentSetting => {
+            *by_shape = false;
+            ((!same_everywhere(call)).then_some(Why::Function), None)
+        }
+        Call::SetConfig => match set_config(call) {
+            Config::Local => (Some(Why::Function), None),
+            Config::Session(_) | Config::Unknown => {
+                *by_shape = false;
+                (Some(Why::Function), Some(Pin::Setting))
+            }
+        },
+    }
+}
+
+/// `SELECT set_config(…)` and nothing else: then it runs exactly once, as SET does.
+fn lone_set_config(select: &nodes::SelectStmt) -> Option<Config> {
+    let mut targets = select.target_list().iter();
+    let (Some(target), None) = (targets.next(), targets.next()) else { return None };
+    let Node::FuncCall(call) = target.val() else { return None };
+    let (schema, name) = function_name(call);
+    let named = name == "set_config" && schema.is_none_or(|schema| schema == "pg_catalog");
+    (named && is_bare(select) && over_nothing(call)).then(|| set_config(call))
+}
+
+fn is_bare(select: &nodes::SelectStmt) -> bool {
+    let absent = |node: Node<'_>| matches!(node, Node::None);
+    select.from_clause().is_empty()
+        && absent(select.where_clause())
+        && absent(select.having_clause())
+        && absent(select.limit_count())
+        && absent(select.limit_offset())
+        && select.group_clause().is_empty()
+        && select.into_clause().is_none()
+        && select.with_clause().is_none()
+        && select.larg().is_none()
+}
+
+fn over_nothing(call: &nodes::FuncCall) -> bool {
+    call.over().is_none() && matches!(call.agg_filter(), Node::None)
+}

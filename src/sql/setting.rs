@@ -1,0 +1,169 @@
+//! SET, RESET, SHOW and `set_config`: what they leave behind in the session.
+
+use std::sync::Arc;
+
+use super::analysis::{Pin, SetValue, Step, Why};
+use super::grammar::{ConstValue, Node, NodeList, nodes};
+use super::part::Part;
+use super::standby::{local_parameter, of_the_transaction};
+
+use nodes::VariableSetKind as Kind;
+
+/// The parameters marked `GUC_LIST_QUOTE` in PostgreSQL's `guc_tables.c`: their items are quoted
+/// as identifiers when a list becomes one string.
+const QUOTED_LISTS: [&str; 4] =
+    ["local_preload_libraries", "search_path", "session_preload_libraries", "temp_tablespaces"];
+
+pub(super) fn set(stmt: &nodes::VariableSetStmt) -> Part {
+    let name = stmt.name().unwrap_or_default().to_ascii_lowercase();
+    if stmt.kind == Kind::VAR_SET_MULTI {
+        return multiple(&name, stmt.args());
+    }
+    if of_the_transaction(&name) {
+        return Part::primary(Why::Transaction).never_by_shape();
+    }
+    let step = match stmt.kind {
+        _ if stmt.is_local => Step::Plain,
+        Kind::VAR_SET_VALUE => match flatten(&name, stmt.args()) {
+            Some(value) => assignment(name, value),
+            None => Step::Pin(Pin::Setting),
+        },
+        Kind::VAR_SET_DEFAULT => Step::Set { name: name.into(), value: SetValue::Default },
+        Kind::VAR_RESET => Step::Reset(name.into()),
+        Kind::VAR_RESET_ALL => Step::ResetAll,
+        // SET … FROM CURRENT changes nothing outside a function.
+        _ => Step::Plain,
+    };
+    Part::primary(Why::Session).step(step).never_by_shape()
+}
+
+/// SET TRANSACTION …, SET SESSION CHARACTERISTICS AS TRANSACTION …
+fn multiple(name: &str, modes: &NodeList) -> Part {
+    if name != "session characteristics" {
+        return Part::primary(Why::Transaction);
+    }
+    let mut modes = modes.iter().filter_map(|mode| match mode {
+        Node::DefElem(mode) => Some(mode),
+        _ => None,
+    });
+    let step = match (modes.next(), modes.next()) {
+        (Some(only), None) => match mode_value(only) {
+            Some(value) => {
+                let name = format!("default_{}", only.defname().unwrap_or_default());
+                assignment(name, value)
+            }
+            None => Step::Pin(Pin::Setting),
+        },
+        // One statement, one step: several at once cannot be told by it.
+        _ => Step::Pin(Pin::Setting),
+    };
+    Part::primary(Why::Session).step(step)
+}
+
+/// The value of a transaction mode as SET would take it.
+pub(super) fn mode_value(mode: &nodes::DefElem) -> Option<String> {
+    match constant(mode.arg())? {
+        ConstValue::Integer(flag) => Some(if flag == 0 { "off" } else { "on" }.to_owned()),
+        ConstValue::String(text) => Some(text.to_owned()),
+        _ => None,
+    }
+}
+
+fn assignment(name: String, value: String) -> Step {
+    // A search path that begins with pg_temp makes every CREATE TABLE a temporary one; the seed
+    // of random() moves with each call and cannot be put back.
+    let unmovable = name == "seed" || (name == "search_path" && value.contains("pg_temp"));
+    if unmovable {
+        return Step::Pin(Pin::Setting);
+    }
+    Step::Set { name: name.into(), value: SetValue::Text(Arc::from(value)) }
+}
+
+/// As `flatten_set_variable_args` of PostgreSQL's `guc_funcs.c`; `None` for SET TIME ZONE INTERVAL.
+fn flatten(name: &str, args: &NodeList) -> Option<String> {
+    let mut flat = String::new();
+    for arg in args {
+        if !flat.is_empty() {
+            flat.push_str(", ");
+        }
+        match constant(arg)? {
+            ConstValue::String(text) if QUOTED_LISTS.contains(&name) => quote(text, &mut flat),
+            ConstValue::String(text) | ConstValue::Float(text) => flat.push_str(text),
+            ConstValue::Integer(number) => flat.push_str(&number.to_string()),
+            _ => return None,
+        }
+    }
+    Some(flat)
+}
+
+/// As `quote_identifier` of PostgreSQL's `ruleutils.c`.
+fn quote(name: &str, out: &mut String) {
+    let first = name.bytes().next().is_some_and(|b| b.is_ascii_lowercase() || b == b'_');
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    let keyword = || include_str!("keywords.txt").lines().any(|word| word == name);
+    if first && name.bytes().all(plain) && !keyword() {
+        out.push_str(name);
+    } else {
+        out.push('"');
+        out.push_str(&name.replace('"', "\"\""));
+        out.push('"');
+    }
+}
+
+fn constant(node: Node<'_>) -> Option<ConstValue<'_>> {
+    match node {
+        Node::A_Const(constant) => constant.val(),
+        _ => None,
+    }
+}
+
+/// SHOW: session parameters are the same on every server, since they are replayed there.
+pub(super) fn show(stmt: &nodes::VariableShowStmt) -> Part {
+    let name = stmt.name().unwrap_or_default().to_ascii_lowercase();
+    if name.starts_with("tidegate.") {
+        return Part::read().step(Step::ShowTidegate(name.into()));
+    }
+    if local_parameter(&name) { Part::primary(Why::Session) } else { Part::read() }
+}
+
+/// Whether a `current_setting(…)` answers the same on every server.
+pub(super) fn same_everywhere(call: &nodes::FuncCall) -> bool {
+    match call.args().first().and_then(constant) {
+        Some(ConstValue::String(name)) => !local_parameter(name),
+        _ => false,
+    }
+}
+
+/// What one call of `set_config` leaves behind.
+pub(super) enum Config {
+    /// Nothing beyond its transaction, whatever the other arguments are.
+    Local,
+    /// This.
+    Session(Step),
+    /// It cannot be told from the text.
+    Unknown,
+}
+
+pub(super) fn set_config(call: &nodes::FuncCall) -> Config {
+    let args: Vec<Node<'_>> = call.args().iter().collect();
+    let [name, value, local] = args[..] else { return Config::Unknown };
+    match constant(local) {
+        Some(ConstValue::Boolean(true)) => return Config::Local,
+        Some(ConstValue::Boolean(false)) => {}
+        _ => return Config::Unknown,
+    }
+    let Some(ConstValue::String(name)) = constant(name) else { return Config::Unknown };
+    let name = name.to_ascii_lowercase();
+    if of_the_transaction(&name) {
+        return Config::Session(Step::Plain);
+    }
+    match value {
+        Node::A_Const(value) if value.isnull => {
+            Config::Session(Step::Set { name: name.into(), value: SetValue::Default })
+        }
+        _ => match constant(value) {
+            Some(ConstValue::String(text)) => Config::Session(assignment(name, text.to_owned())),
+            _ => Config::Unknown,
+        },
+    }
+}
