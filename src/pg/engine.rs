@@ -1,0 +1,139 @@
+//! The PostgreSQL engine as a whole: its clusters, its clients, its listener.
+
+use super::accept;
+use super::auth::scram::{KeyCache, Mock};
+use super::cancel;
+use super::cluster::Cluster;
+use super::registry::{ClientEntry, Registry, ServerEntry, id_of};
+use crate::net::tls::Acceptor;
+use crate::refusal::Refusal;
+use crate::task::{Stop, Tasks};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use subtle::ConstantTimeEq;
+use tokio::net::TcpListener;
+
+pub struct Settings {
+    /// A client has to be logged in within this.
+    pub login_timeout: Duration,
+}
+
+pub struct Engine {
+    pub settings: Settings,
+    pub clusters: Vec<Arc<Cluster>>,
+    pub clients: Arc<Registry<ClientEntry>>,
+    pub servers: Arc<Registry<ServerEntry>>,
+    pub acceptor: Option<Acceptor>,
+    pub mock: Mock,
+    pub keys: Arc<KeyCache>,
+    pub tasks: Tasks,
+    draining: AtomicBool,
+}
+
+/// What an engine is made of.
+pub struct Parts {
+    pub settings: Settings,
+    pub clusters: Vec<Arc<Cluster>>,
+    pub servers: Arc<Registry<ServerEntry>>,
+    pub acceptor: Option<Acceptor>,
+    pub mock: Mock,
+    pub keys: Arc<KeyCache>,
+    pub tasks: Tasks,
+}
+
+impl Engine {
+    pub fn new(parts: Parts) -> Engine {
+        Engine {
+            settings: parts.settings,
+            clusters: parts.clusters,
+            clients: Arc::default(),
+            servers: parts.servers,
+            acceptor: parts.acceptor,
+            mock: parts.mock,
+            keys: parts.keys,
+            tasks: parts.tasks,
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// The cluster that serves `database`.
+    pub fn cluster_of(&self, database: &str) -> Option<&Arc<Cluster>> {
+        let named = |c: &&Arc<Cluster>| {
+            c.databases.as_ref().is_some_and(|names| names.iter().any(|n| **n == *database))
+        };
+        let any = || self.clusters.iter().find(|c| c.databases.is_none());
+        self.clusters.iter().find(named).or_else(any)
+    }
+
+    /// Accepts clients until told to stop.
+    pub async fn listen(self: Arc<Self>, listener: TcpListener, mut stop: Stop) {
+        loop {
+            // Both branches are cancel-safe.
+            let accepted = tokio::select! {
+                () = stop.stopped() => return,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((tcp, address)) => {
+                    let engine = self.clone();
+                    tokio::spawn(async move { accept::serve(engine, tcp, address).await });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+        }
+    }
+
+    /// What a client is told that must go.
+    pub(super) fn farewell(&self) -> Refusal {
+        match self.is_draining() {
+            true => Refusal::ShuttingDown,
+            false => Refusal::Killed,
+        }
+    }
+
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// Idle clients leave now, the others when their transaction ends. Resolves when all are
+    /// gone or `within` is over; answers with how many are left.
+    pub async fn drain(&self, within: Duration) -> usize {
+        self.draining.store(true, Ordering::Release);
+        let deadline = tokio::time::Instant::now() + within;
+        loop {
+            let left = self.clients.all();
+            left.iter().for_each(|client| client.kill());
+            if left.is_empty() || tokio::time::Instant::now() >= deadline {
+                return left.len();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Cancels what the client with this process id and secret is running.
+    pub(super) async fn cancel(&self, pid: u32, secret: &[u8]) {
+        let Some(client) = self.clients.get(id_of(pid)) else { return };
+        if bool::from(client.secret.as_ref().ct_eq(secret)) {
+            self.cancel_of(&client).await;
+        }
+    }
+
+    async fn cancel_of(&self, client: &ClientEntry) {
+        let Some(target) = client.cancel_target() else { return };
+        let cluster = self.clusters.iter().find(|c| c.name == client.cluster);
+        if let Some(cluster) = cluster {
+            cancel::send(&cluster.nodes[usize::from(target.node.0)], &target).await;
+        }
+    }
+
+    /// The client is gone and its statement still runs: nobody wants the answer.
+    pub(super) fn cancel_abandoned(&self, cluster: &Arc<Cluster>, client: &Arc<ClientEntry>) {
+        let Some(target) = client.cancel_target() else { return };
+        let node = cluster.nodes[usize::from(target.node.0)].clone();
+        tokio::spawn(async move { cancel::send(&node, &target).await });
+    }
+}
