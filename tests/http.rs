@@ -2,6 +2,7 @@
 
 mod view_fixture;
 
+use metrics_exporter_prometheus::PrometheusHandle;
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,12 +21,16 @@ struct Http {
 }
 
 async fn http(token: Option<&str>, view: Proxy) -> Http {
+    http_with(token, view, None).await
+}
+
+async fn http_with(token: Option<&str>, view: Proxy, recorded: Option<PrometheusHandle>) -> Http {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let (stop, stopped) = oneshot::channel();
     let settings = Settings { token: token.map(Into::into) };
     let source = Arc::new(move || view.clone());
-    let task = tokio::spawn(serve(listener, settings, source, None, async {
+    let task = tokio::spawn(serve(listener, settings, source, recorded, async {
         let _ = stopped.await;
     }));
     Http { address, stop: Some(stop), task }
@@ -93,6 +98,17 @@ async fn every_line_of_the_metrics_is_read_by_prometheus() {
         !body.contains("staleness_seconds{cluster=\"orders\",node=\"c\"}"),
         "unknown is absent"
     );
+}
+
+#[tokio::test]
+async fn what_is_recorded_elsewhere_is_on_the_page_too() {
+    let recorded = tidegate::telemetry::install_recorder().expect("the only one");
+    metrics::counter!("tidegate_reloads_total", "result" => "ok").increment(2);
+    let http = http_with(None, proxy(), Some(recorded)).await;
+    let (_, _, body) = http.get("/metrics", "").await;
+    for line in ["tidegate_reloads_total{result=\"ok\"} 2", "tidegate_info{version=\"0.1.0\"} 1"] {
+        assert!(body.lines().any(|found| found == line), "{line} is missing in\n{body}");
+    }
 }
 
 #[tokio::test]

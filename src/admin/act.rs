@@ -61,7 +61,7 @@ pub(super) async fn act(command: &Command, control: &dyn Control) -> Result<Opti
             control.shutdown();
             Done::just("SHUTDOWN")
         }
-        Command::Set => Done::just("SET"),
+        Command::Ignored(tag) => Done::just(tag),
         Command::Show(_) | Command::Begin | Command::End(_) => return Ok(None),
     };
     Ok(Some(done))

@@ -15,8 +15,8 @@ pub(super) enum Command {
     /// Drivers wrap whatever they do in a transaction: nothing to do, and no reason to fail.
     Begin,
     End(&'static str),
-    /// Drivers set these on their own; they mean nothing here.
-    Set,
+    /// Drivers tidy up and set things on their own; it means nothing here, and this is its tag.
+    Ignored(&'static str),
 }
 
 /// Session parameters that drivers set without being asked.
@@ -79,8 +79,11 @@ fn command(words: &[Word]) -> Result<Command, Failure> {
         ["COMMIT", ..] | ["END", ..] => Ok(Command::End("COMMIT")),
         ["ROLLBACK"] | ["ABORT"] => Ok(Command::End("ROLLBACK")),
         ["SET", "SESSION", name, ..] | ["SET", name, ..] if HARMLESS.contains(&name) => {
-            Ok(Command::Set)
+            Ok(Command::Ignored("SET"))
         }
+        ["DEALLOCATE", ..] => Ok(Command::Ignored("DEALLOCATE")),
+        ["RESET", ..] => Ok(Command::Ignored("RESET")),
+        ["DISCARD", "ALL"] => Ok(Command::Ignored("DISCARD ALL")),
         ["SET", ..] => Err(Failure::error(SYNTAX, "nothing can be set here")
             .hint("Change the configuration file, then RELOAD.")),
         [first, ..] => match ACTIONS.iter().find(|action| action.name == first) {
@@ -238,8 +241,9 @@ mod tests {
     fn drivers_may_set_what_means_nothing_here_and_nothing_else() {
         assert_eq!(
             shown("SET extra_float_digits = 3; BEGIN; COMMIT"),
-            "[Set, Begin, End(\"COMMIT\")]"
+            "[Ignored(\"SET\"), Begin, End(\"COMMIT\")]"
         );
+        assert_eq!(shown("DEALLOCATE ALL"), "[Ignored(\"DEALLOCATE\")]");
         assert!(parse("SET pool_size = 4").is_err());
         assert!(parse("SHOW 'NODES").is_err());
         assert!(parse("/* SHOW NODES").is_err());

@@ -50,7 +50,7 @@ impl Commands {
             }
             Command::Begin => return Ok(Response::TransactionStart(Tag::new("BEGIN"))),
             Command::End(tag) => return Ok(Response::TransactionEnd(Tag::new(tag))),
-            Command::Set => {}
+            Command::Ignored(_) => {}
             changing => {
                 let user = client.metadata().get(METADATA_USER).map_or("", String::as_str);
                 let peer = client.socket_addr();

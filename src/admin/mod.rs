@@ -79,6 +79,12 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     const LEAVE: Duration = Duration::from_secs(2);
+    let address = listener.local_addr()?;
+    if settings.users.is_empty() && !address.ip().is_loopback() {
+        let text =
+            format!("the console on {address} is not on loopback: it needs at least one user");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
     let (stopping, stopped) = watch::channel(false);
     let room = Arc::new(Semaphore::new(settings.max_connections));
     let shared = session::Shared::new(settings, control).map_err(io::Error::other)?;

@@ -142,7 +142,7 @@ async fn answer(
             let word = bad.map(|bad| Failure::fatal(PROTOCOL, bad.to_string()).into());
             return ControlFlow::Break(word);
         }
-        Err(other) => return ControlFlow::Break(Some(other.into())),
+        Err(other) => return ControlFlow::Break(Some(named(other))),
     };
     let extended = message.is_extended_query();
     let nothing = Arc::new(NoopHandler);
@@ -159,12 +159,22 @@ async fn answer(
     match done.await {
         Ok(()) => ControlFlow::Continue(()),
         Err(PgWireError::IoError(_)) => ControlFlow::Break(None),
-        Err(fatal) if fatal.is_fatal() => ControlFlow::Break(Some(fatal.into())),
-        Err(error) => match process_error(socket, error, extended).await {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(_) => ControlFlow::Break(None),
-        },
+        Err(fatal) if fatal.is_fatal() => ControlFlow::Break(Some(named(fatal))),
+        Err(error) => {
+            let error = PgWireError::UserError(Box::new(named(error)));
+            match process_error(socket, error, extended).await {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(None),
+            }
+        }
     }
+}
+
+/// With the severity that clients read; pgwire gives its own errors only the one for people.
+fn named(error: PgWireError) -> ErrorInfo {
+    let mut info = ErrorInfo::from(error);
+    info.severity_nonlocalized.get_or_insert_with(|| info.severity.clone());
+    info
 }
 
 /// Sends the reason and closes. What the client still sends is read for a moment: closing a

@@ -1,0 +1,127 @@
+//! The console, used by psql and tokio-postgres, and abused byte by byte.
+
+mod bytes;
+mod fixture;
+mod login;
+mod malformed;
+#[path = "../view_fixture/mod.rs"]
+mod view_fixture;
+
+use fixture::{console, psql};
+use tokio_postgres::types::Type;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn psql_reads_every_show_command() {
+    let console = console(&[]).await;
+    for (command, expected) in [
+        ("show nodes;", "orders|b|10.0.0.2:5432|replica||1:0/3000060|12|96||1|2|70|3|15.14"),
+        (
+            "SHOW CLIENTS",
+            "C|8|app|orders|orders|active|192.0.2.7:40000|2027-01-15T08:00:00Z|41|3||worker|idle||b|fresh_replica",
+        ),
+        (
+            "SHOW SERVERS -- whom do we talk to",
+            "S|3|app|orders|orders|b|active|10.0.0.2:5432|1970-01-01T00:00:00Z|8|4711|9",
+        ),
+        ("/* ours */ SHOW POOLS", "orders|app|orders|b|1|1|1|2|0|0|1|250000|transaction|20|0|5|2"),
+        (
+            "SHOW STATS",
+            "orders|orders|1000|1200|5000|9000|1|2000|4|1|12|2|42P01=4|fresh_replica=900|25006=1",
+        ),
+        ("SHOW DATABASES", "billing|orders|postgres|10.0.0.1|5432|transaction|20|0|0|5000|0|0"),
+        ("SHOW LISTS", "used_clients|2"),
+        ("SHOW CONFIG", "clusters.orders.pool.size|20|20|yes"),
+        ("SHOW VERSION", "Tidegate 0.1.0|1970-01-01T00:00:00Z|90"),
+        ("SHOW HELP", "PAUSE [cluster]|let running transactions finish and new ones wait"),
+    ] {
+        let out = psql(&console, command).await;
+        assert!(out.ok, "{command}: {}", out.errors);
+        assert!(out.rows.iter().any(|row| row == expected), "{command}: {:#?}", out.rows);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_command_is_an_error_with_a_hint() {
+    let console = console(&[]).await;
+    let out = psql(&console, "SHOW NODE").await;
+    assert!(!out.ok);
+    assert!(out.errors.contains("ERROR:  42601: unknown command: SHOW NODE"), "{}", out.errors);
+    assert!(out.errors.contains("HINT:  Did you mean SHOW NODES?"), "{}", out.errors);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_reach_the_proxy() {
+    let console = console(&[]).await;
+    let out = psql(&console, "reload").await;
+    assert!(out.ok && out.rows == ["RELOAD"], "{:?} {}", out.rows, out.errors);
+    assert!(out.errors.contains("listen.http changes only with a restart"), "{}", out.errors);
+    for command in ["PAUSE", "PAUSE orders;", "RESUME orders", "Kill 7", "SHUTDOWN"] {
+        assert!(psql(&console, command).await.ok, "{command}");
+    }
+    let done = ["reload", "pause None", "pause orders", "resume orders", "kill 7", "shutdown"];
+    assert_eq!(console.done(), done);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_that_name_nothing_known_do_nothing() {
+    let console = console(&[]).await;
+    let out = psql(&console, "PAUSE order").await;
+    assert!(out.errors.contains("42704: there is no cluster \"order\""), "{}", out.errors);
+    assert!(out.errors.contains("Clusters: orders."), "{}", out.errors);
+    let out = psql(&console, "KILL 99").await;
+    assert!(out.errors.contains("42704: there is no client 99"), "{}", out.errors);
+    assert!(console.done().iter().all(|done| !done.starts_with("pause")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_extended_protocol_gets_typed_columns() {
+    let console = console(&[]).await;
+    let client = console.client("admin", "").await.expect("a login");
+    let statement = client.prepare("SHOW NODES").await.unwrap();
+    let column = |name| statement.columns().iter().find(|c| c.name() == name).unwrap().type_();
+    assert_eq!((column("node"), column("bytes_behind")), (&Type::TEXT, &Type::INT8));
+    let rows = client.query(&statement, &[]).await.unwrap();
+    assert_eq!(rows.len(), 3);
+    assert_eq!(rows[1].get::<_, &str>("node"), "b");
+    assert_eq!(rows[1].get::<_, i64>("bytes_behind"), 96);
+    assert_eq!(rows[2].get::<_, Option<i64>>("bytes_behind"), None);
+
+    let failed = client.query("SHOW NOTHING", &[]).await.expect_err("unknown");
+    assert_eq!(failed.code().unwrap().code(), "42601");
+    assert_eq!(client.query("SHOW NODES", &[]).await.unwrap().len(), 3, "it goes on");
+    client.execute("RELOAD", &[]).await.unwrap();
+    client.execute("-- nothing", &[]).await.unwrap();
+    assert_eq!(console.done(), ["reload"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_driver_may_wrap_it_in_a_transaction_and_fetch_in_parts() {
+    let console = console(&[]).await;
+    let mut client = console.client("admin", "").await.expect("a login");
+    let transaction = client.transaction().await.unwrap();
+    let portal = transaction.bind("SHOW NODES", &[]).await.unwrap();
+    assert_eq!(transaction.query_portal(&portal, 2).await.unwrap().len(), 2);
+    assert_eq!(transaction.query_portal(&portal, -5).await.unwrap().len(), 1);
+    let portal = transaction.bind("SHOW NODES", &[]).await.unwrap();
+    assert_eq!(transaction.query_portal(&portal, i32::MAX).await.unwrap().len(), 3);
+    transaction.commit().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_commands_in_one_text_are_answered_in_order() {
+    let console = console(&[]).await;
+    let client = console.client("admin", "").await.expect("a login");
+    let answers = client.simple_query("SHOW VERSION; RELOAD; SHOW NOTHING; SHUTDOWN").await;
+    assert_eq!(answers.expect_err("one of them").code().unwrap().code(), "42601");
+    assert!(console.done().is_empty(), "nothing runs of a text that is not understood");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everyone_is_told_when_it_stops() {
+    let mut console = console(&[]).await;
+    let mut raw = console.raw().await;
+    raw.login().await;
+    console.stop().await;
+    let last = raw.until_closed().await;
+    assert_eq!(bytes::errors(&last), ["FATAL 57P01 tidegate is shutting down"]);
+}
