@@ -34,6 +34,8 @@ pub(super) struct Traffic {
     pub left: bool,
     /// Some of the answer is on its way to the client.
     pub delivered: bool,
+    /// The batch asked for more than reading.
+    pub writing: bool,
     /// TLS holds back bytes for the client.
     pub flush: bool,
 }
@@ -120,6 +122,7 @@ impl Client {
             End::Ready | End::Open => {}
         }
         self.entry.requests.fetch_add(1, Ordering::Relaxed);
+        self.cluster.counters.queries.increment();
         if self.link.is_none() && self.session.is_local(&self.batch) {
             self.answer_locally();
         } else {
@@ -226,6 +229,7 @@ impl Client {
             let movable = fresh && self.is_movable();
             self.flow.inbound.retryable = movable;
             self.flow.delivered = false;
+            self.flow.writing = self.batch.wants() != Wants::Read;
             if fresh && let Err(ended) = self.restore_parameters().await {
                 return self.after(ended);
             }
@@ -262,13 +266,17 @@ impl Client {
     }
 
     fn note_retry(&mut self, ended: &Ended, avoid: &mut NodeSet) {
+        let reason = match ended {
+            Ended::Retry(fault) | Ended::Fatal(fault) => fault.sqlstate(),
+            _ => "connection_lost",
+        };
         if let Some(node) = self.node {
             avoid.insert(node);
             if matches!(ended, Ended::ServerLost(_)) {
-                self.cluster.report_failure(node);
+                self.cluster.monitor.report_failure(node, "connection lost");
             }
         }
-        self.cluster.counters.retries.add(1);
+        self.cluster.counters.retries.with(reason).increment();
         tracing::debug!(client = self.entry.id, ?ended, "a read is asked of another node");
         self.drop_server();
     }
@@ -277,7 +285,7 @@ impl Client {
     async fn find_server(&mut self, avoid: NodeSet) -> Result<(), Refusal> {
         self.entry.set_state(ClientState::Waiting);
         let wants = self.batch.wants();
-        let found = self.cluster.find(&self.pools, wants, avoid).await;
+        let found = self.cluster.find(&self.pools, wants, self.session.consistency(), avoid).await;
         let (lease, decision, node) = match found {
             Ok(found) => found,
             Err(refusal) => {
@@ -359,13 +367,18 @@ impl Client {
         let node = self.node.map_or_else(|| "?".into(), |node| self.cluster.node_name(node));
         tracing::debug!(client = self.entry.id, node = &*node, ?ended, "an exchange broke");
         if let (Ended::ServerLost(_), Some(node)) = (&ended, self.node) {
-            self.cluster.report_failure(node);
+            self.cluster.monitor.report_failure(node, "connection lost");
         }
         if matches!(ended, Ended::ClientLeft) && !self.owed.is_empty() {
-            self.engine.cancel_abandoned(&self.cluster, &self.entry);
+            self.engine.cancel_abandoned(&self.cluster, self.entry.shared());
         }
-        let committing = self.session.tx == Tx::Idle || self.batch_commits();
-        let was = (self.flow.delivered, committing, self.session.pin.is_some());
+        let commits = self.session.tx == Tx::Idle || self.owed.any_commit();
+        let was = refuse::Circumstances {
+            delivered: self.flow.delivered,
+            inside_frame: self.flow.inbound.is_inside_frame(),
+            may_have_committed: self.flow.writing && commits && !self.owed.is_empty(),
+            pinned: self.session.pin.is_some(),
+        };
         let open = self.flow.open || self.flow.tail > 0;
         self.drop_server();
         match refuse::after(ended, node, was) {
@@ -388,14 +401,9 @@ impl Client {
         }
     }
 
-    /// The owed replies say whether a COMMIT was under way.
-    fn batch_commits(&mut self) -> bool {
-        self.owed.any_commit()
-    }
-
     /// No server for this batch: it is answered with an error, and the session goes on.
     fn turn_down(&mut self, refusal: &Refusal) -> Result<(), Leaving> {
-        self.cluster.counters.refused.add(1);
+        self.cluster.counters.refused.with(refuse::sqlstate(refusal)).increment();
         self.session.undo(&self.batch, &self.input);
         let whole = self.is_whole();
         self.drop_batch();
@@ -428,7 +436,7 @@ impl Client {
             && clean
             && !cancelled
         {
-            super::cluster::reset_and_give_back(lease);
+            super::welcome::reset_and_give_back(lease);
         }
     }
 }

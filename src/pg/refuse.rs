@@ -29,6 +29,11 @@ pub fn put(out: &mut BytesMut, refusal: &Refusal, severity: Severity) {
     wire::put_error(out, &ErrorText { severity, code, message: &message, hint });
 }
 
+/// The SQLSTATE of a refusal.
+pub fn sqlstate(refusal: &Refusal) -> &str {
+    code_and_hint(refusal).0
+}
+
 fn code_and_hint(refusal: &Refusal) -> (&str, &'static str) {
     match refusal {
         Refusal::UnknownDatabase(_) => {

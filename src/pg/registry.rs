@@ -1,6 +1,7 @@
 //! Who is connected: clients and server connections, for cancel requests and for whoever looks.
 
 use super::server::CancelKey;
+use crate::sql::Pin;
 use crate::topology::NodeId;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -193,6 +194,32 @@ impl ClientEntry {
     /// Lets go of the server; true when a cancel request was sent to it.
     pub fn unlink(&self) -> bool {
         std::mem::take(&mut *self.link.lock()).cancelled
+    }
+
+    /// The pin, by its name; `None`: none.
+    pub fn pin(&self) -> Option<&'static str> {
+        Pin::ALL.get(usize::from(self.pin.load(Ordering::Relaxed))).map(|pin| pin.name())
+    }
+
+    pub fn note_pin(&self, pin: Option<Pin>) {
+        self.pin.store(pin.map_or(u8::MAX, |pin| pin as u8), Ordering::Relaxed);
+    }
+
+    /// Answers `SHOW tidegate.…` for this client.
+    pub fn show(&self, name: &str, cluster: &super::cluster::Cluster) -> String {
+        match name.trim_start_matches("tidegate.") {
+            "last_route" => match *self.last_route.lock() {
+                Some(LastRoute { node, because }) => {
+                    let node = node.map_or_else(|| "nobody".into(), |n| cluster.node_name(n));
+                    format!("{node}: {} ({})", because.explain(), because.name())
+                }
+                None => "nothing was routed yet".into(),
+            },
+            "version" => env!("CARGO_PKG_VERSION").into(),
+            "cluster" => cluster.name.to_string(),
+            "consistency" => cluster.live.load().route.consistency.name().into(),
+            other => format!("unknown: {other} (known: last_route, version, cluster, consistency)"),
+        }
     }
 
     /// Where a cancel request goes now; from here on the server serves nobody else.

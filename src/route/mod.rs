@@ -20,6 +20,23 @@ pub enum Consistency {
     Primary,
 }
 
+impl Consistency {
+    pub const ALL: [Consistency; 3] =
+        [Consistency::Eventual, Consistency::Bounded, Consistency::Primary];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Consistency::Eventual => "eventual",
+            Consistency::Bounded => "bounded",
+            Consistency::Primary => "primary",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Consistency> {
+        Consistency::ALL.into_iter().find(|level| level.name().eq_ignore_ascii_case(name))
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub consistency: Consistency,

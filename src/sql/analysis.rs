@@ -132,6 +132,18 @@ pub enum Pin {
 }
 
 impl Pin {
+    /// In the order of their numbers.
+    pub const ALL: [Pin; 8] = [
+        Pin::TemporaryObject,
+        Pin::AdvisoryLock,
+        Pin::HoldCursor,
+        Pin::Listen,
+        Pin::Load,
+        Pin::SqlPrepare,
+        Pin::Setting,
+        Pin::Mode,
+    ];
+
     pub fn name(self) -> &'static str {
         match self {
             Pin::TemporaryObject => "temporary_object",

@@ -81,6 +81,11 @@ pub struct ServerSecret {
 }
 
 impl ServerSecret {
+    /// Nothing is known.
+    pub fn is_empty(&self) -> bool {
+        self.password.is_none() && self.keys.is_none() && self.md5.is_none()
+    }
+
     /// What the table of users alone can open a server with.
     pub fn of(credential: &Credential) -> Self {
         match credential {

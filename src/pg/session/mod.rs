@@ -12,6 +12,7 @@ pub mod send;
 
 use super::params::{Params, Variables};
 use super::statement::{OnServer, Statement};
+use crate::route::Consistency;
 use crate::sql::{Analysis, Pin, Step};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -105,6 +106,12 @@ impl Session {
             [] => self.unnamed = None,
             _ => drop(self.named.remove(name)),
         }
+    }
+
+    /// What `SET tidegate.consistency` asked for.
+    pub fn consistency(&self) -> Option<Consistency> {
+        let asked = self.variables.current().get("tidegate.consistency")?;
+        Consistency::parse(asked)
     }
 
     /// Prepared statements of this session.

@@ -46,6 +46,13 @@ pub struct Flow {
     pub retryable: bool,
 }
 
+impl Flow {
+    /// The client has the front of a frame whose rest has not come.
+    pub fn is_inside_frame(&self) -> bool {
+        self.left > 0 && self.forward
+    }
+}
+
 /// The client's share of a chunk: one range of it as it came, or a copy when something was
 /// left out or added.
 pub struct Delivery<'a> {

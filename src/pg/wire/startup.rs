@@ -9,6 +9,8 @@ const SSL: u32 = 80_877_103;
 const GSSENC: u32 = 80_877_104;
 /// PostgreSQL's own bound (`MAX_STARTUP_PACKET_LENGTH`).
 const MAX_PACKET: usize = 10_000;
+/// The newest minor version of protocol 3 that we speak: 3.2, since PostgreSQL 18.
+pub const NEWEST_MINOR: u32 = 2;
 /// The longest cancel key of protocol 3.2.
 pub const MAX_CANCEL_KEY: usize = 256;
 
