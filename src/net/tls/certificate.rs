@@ -1,6 +1,7 @@
 //! What a certificate says: whom it names, and the hash that binds a login to it.
 
 use ring::digest::{self, Algorithm, SHA256, SHA384, SHA512};
+use std::ops::RangeInclusive;
 use x509_cert::Certificate;
 use x509_cert::der::asn1::ContextSpecific;
 use x509_cert::der::{Any, Decode, SliceReader, Tag, TagNumber, Tagged};
@@ -53,6 +54,13 @@ pub fn end_point(der: &[u8]) -> Option<Vec<u8>> {
     let certificate = Certificate::from_der(der).ok()?;
     let hash = signature_hash(&certificate.signature_algorithm)?;
     Some(digest::digest(hash, der).as_ref().to_vec())
+}
+
+/// When a DER certificate is valid, in seconds since 1970, both ends included.
+pub(super) fn validity(der: &[u8]) -> Option<RangeInclusive<u64>> {
+    let valid = Certificate::from_der(der).ok()?.tbs_certificate.validity;
+    let seconds = |time: x509_cert::time::Time| time.to_unix_duration().as_secs();
+    Some(seconds(valid.not_before)..=seconds(valid.not_after))
 }
 
 fn signature_hash(signature: &AlgorithmIdentifierOwned) -> Option<&'static Algorithm> {

@@ -141,6 +141,36 @@ async fn each_mode_checks_what_it_says() {
     assert!(matches!(shake(&acceptor, &off, "db1", false).await.1, Err(HandshakeError::Off)));
 }
 
+/// As PostgreSQL's manual makes them for a start: one certificate, its own authority.
+#[tokio::test]
+async fn a_self_signed_certificate_is_trusted_if_it_is_listed_itself() {
+    let authority = Authority::new();
+    let write = |not_after| {
+        let key = KeyPair::generate().expect("a key");
+        let names = vec!["db1.example".to_owned()];
+        let mut params = CertificateParams::new(names).expect("parameters");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.not_after = rcgen::date_time_ymd(not_after, 1, 1);
+        let certificate = params.self_signed(&key).expect("a certificate");
+        let path = |name: &str| authority.folder.path().join(name);
+        fs::write(path("server.crt"), certificate.pem()).expect("written");
+        fs::write(path("ca.crt"), certificate.pem()).expect("written");
+        fs::write(path("server.key"), key.serialize_pem()).expect("written");
+    };
+    for (not_after, mode, host, accepted) in [
+        (4000, ServerMode::VerifyFull, "db1.example", true),
+        (4000, ServerMode::VerifyFull, "db2.example", false),
+        (4000, ServerMode::VerifyCa, "db2.example", true),
+        (2001, ServerMode::VerifyCa, "db1.example", false),
+    ] {
+        write(not_after);
+        let acceptor = acceptor(authority.listening(ClientMode::Allow));
+        let connector = connector(&authority.connecting(mode));
+        let (_, client) = shake(&acceptor, &connector, host, false).await;
+        assert_eq!(client.is_ok(), accepted, "{not_after} {mode:?} {host}: {:?}", client.err());
+    }
+}
+
 #[tokio::test]
 async fn a_wrong_name_is_named_with_the_right_ones() {
     let authority = authority_with_server();
