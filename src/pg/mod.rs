@@ -1,1 +1,3 @@
-//! x
+//! The PostgreSQL engine: bytes and session state.
+
+pub mod probe;

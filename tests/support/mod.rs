@@ -4,3 +4,7 @@
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "every test binary uses another part")]
 
 pub use tidegate::lab::postgres::{Cluster, How, Node, cluster};
+
+pub mod watch;
+
+// The proxy in front of a cluster has its place here: `support::proxy`.
