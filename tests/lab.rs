@@ -43,8 +43,7 @@ async fn a_server_that_was_killed_or_stopped_comes_back_on_its_port() {
 async fn passwords_are_asked_for_over_tcp() {
     let cluster = cluster().auth("scram").user("app", "it's; a/secret").start().await.unwrap();
     let url = cluster.primary().url("app", "postgres");
-    let (client, connection) =
-        tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
     let row = client.query_one("SELECT current_user::text", &[]).await.unwrap();
     assert_eq!(row.get::<_, &str>(0), "app");

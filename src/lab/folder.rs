@@ -38,7 +38,8 @@ impl Folder {
         }
         let made = DirBuilder::new().mode(0o700).create(&path);
         made.map_err(LabError::io(format!("create {shown}")))?;
-        let lock = File::create(path.join("lock")).map_err(LabError::io(format!("lock {shown}")))?;
+        let lock =
+            File::create(path.join("lock")).map_err(LabError::io(format!("lock {shown}")))?;
         lock.lock().map_err(LabError::io(format!("lock {shown}")))?;
         if let Some((user, group)) = owner {
             let given = chown(&path, Some(user), Some(group));

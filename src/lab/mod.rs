@@ -9,7 +9,9 @@ mod tree;
 /// What went wrong while a throwaway database was set up or steered.
 #[derive(Debug, thiserror::Error)]
 pub enum LabError {
-    #[error("no PostgreSQL server found: looked in {looked}\nhint: install the package postgresql, or set TIDEGATE_PG_BIN to the folder with initdb and postgres")]
+    #[error(
+        "no PostgreSQL server found: looked in {looked}\nhint: install the package postgresql, or set TIDEGATE_PG_BIN to the folder with initdb and postgres"
+    )]
     NoServer { looked: String },
     #[error("cannot {what}: {source}")]
     Io { what: String, source: std::io::Error },

@@ -253,6 +253,9 @@ mod tests {
         // Port 1 is reserved, and nothing listens there.
         config.host("127.0.0.1").port(1).user("monitor");
         let error = PgProbe::new(config, None).connect().await.err().expect("no server");
-        assert!(matches!(&error, ProbeError::Unreachable(why) if why.contains("refused")), "{error}");
+        assert!(
+            matches!(&error, ProbeError::Unreachable(why) if why.contains("refused")),
+            "{error}"
+        );
     }
 }

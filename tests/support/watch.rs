@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub const SETTINGS: Settings = Settings {
     interval: Duration::from_millis(20),
-    probe_timeout: Duration::from_secs(1),
+    probe_timeout: Duration::from_secs(2),
     connect_timeout: Duration::from_secs(1),
     backoff_max: Duration::from_millis(200),
 };
@@ -32,8 +32,7 @@ pub async fn watch(nodes: &[&Node]) -> Watch {
 
 pub async fn watch_with(nodes: &[&Node], settings: &Settings) -> Watch {
     let member = |node: &&Node| {
-        let member =
-            Member { name: node.name().into(), address: node.address().into(), weight: 1 };
+        let member = Member { name: node.name().into(), address: node.address().into(), weight: 1 };
         (member, PgProbe::new(node.config("postgres", "postgres"), None))
     };
     let tasks = Tasks::new();
