@@ -2,9 +2,12 @@
 //! gone with the value that owns them.
 
 mod folder;
+mod mark;
 pub mod postgres;
 mod spawn;
 mod tree;
+
+pub use folder::sweep;
 
 /// What went wrong while a throwaway database was set up or steered.
 #[derive(Debug, thiserror::Error)]

@@ -31,9 +31,18 @@ pub async fn watch(nodes: &[&Node]) -> Watch {
 }
 
 pub async fn watch_with(nodes: &[&Node], settings: &Settings) -> Watch {
+    watch_by(nodes, settings, |node| PgProbe::new(node.config("postgres", "postgres"), None)).await
+}
+
+/// Watches with other settings, and with probes of the test's own making.
+pub async fn watch_by(
+    nodes: &[&Node],
+    settings: &Settings,
+    probe: impl Fn(&Node) -> PgProbe,
+) -> Watch {
     let member = |node: &&Node| {
         let member = Member { name: node.name().into(), address: node.address().into(), weight: 1 };
-        (member, PgProbe::new(node.config("postgres", "postgres"), None))
+        (member, probe(node))
     };
     let tasks = Tasks::new();
     let handle = start(&tasks, "orders".into(), settings, nodes.iter().map(member).collect());
