@@ -2,7 +2,10 @@
 
 mod support;
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 use support::cluster;
 use tidegate::lab::postgres::How;
 
@@ -43,8 +46,7 @@ async fn a_server_that_was_killed_or_stopped_comes_back_on_its_port() {
 async fn passwords_are_asked_for_over_tcp() {
     let cluster = cluster().auth("scram").user("app", "it's; a/secret").start().await.unwrap();
     let url = cluster.primary().url("app", "postgres");
-    let (client, connection) =
-        tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
     let row = client.query_one("SELECT current_user::text", &[]).await.unwrap();
     assert_eq!(row.get::<_, &str>(0), "app");
@@ -72,4 +74,45 @@ async fn a_server_that_cannot_start_says_why() {
     let text = refused.unwrap_err().to_string();
     assert!(text.contains("server a did not start"), "{text}");
     assert!(text.contains("invalid value for parameter \"shared_buffers\""), "{text}");
+}
+
+/// Not a test: the child of the one below. It shows its servers and waits to be killed.
+#[tokio::test]
+#[ignore = "started by another test"]
+async fn hold_a_cluster() {
+    let cluster = cluster().replicas(1).start().await.unwrap();
+    let pids: Vec<u32> = cluster.nodes().iter().filter_map(|node| node.pid()).collect();
+    println!("\nheld {} {} {}", cluster.folder().display(), pids[0], pids[1]);
+    std::future::pending::<()>().await;
+}
+
+#[test]
+fn servers_do_not_outlive_a_process_that_is_killed() {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "hold_a_cluster", "--ignored", "--nocapture"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let held = lines.into_iter().find(|line| line.starts_with("held ")).expect("a cluster");
+    let words: Vec<&str> = held.split(' ').collect();
+    let (folder, pids) = (Path::new(words[1]), &words[2..]);
+    let alive = || {
+        pids.iter().any(|pid| {
+            std::fs::read_to_string(format!("/proc/{pid}/stat"))
+                .is_ok_and(|stat| stat.contains("(postgres)") && !stat.contains(") Z "))
+        })
+    };
+    assert!(alive());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let killed = Instant::now();
+    while alive() {
+        assert!(killed.elapsed() < Duration::from_secs(60), "servers {pids:?} are still there");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // What a killed process cannot do itself, a later one does.
+    assert!(folder.exists());
+    tidegate::lab::sweep();
+    assert!(!folder.exists());
 }

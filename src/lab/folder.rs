@@ -1,17 +1,16 @@
 //! Temporary folders that go with their owner, and the sweep of those whose owner was killed.
 
-use super::LabError;
+use super::{LabError, mark};
 use std::fs::{self, DirBuilder, File};
 use std::os::unix::fs::{DirBuilderExt, chown};
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 const PREFIX: &str = "tidegate-lab-";
 
-/// A folder younger than this may not have its lock yet; the sweep leaves it alone.
-const YOUNG: Duration = Duration::from_secs(60);
+/// A folder that has no lock yet; the sweep does not see it.
+const UNLOCKED: &str = ".tidegate-lab-";
 
 /// `<temp>/tidegate-lab-<pid>-<n>`, mode 0700, removed on drop.
 ///
@@ -30,16 +29,22 @@ impl Folder {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         SWEEP.call_once(sweep);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("{PREFIX}{}-{number}", std::process::id()));
+        let name = |prefix| format!("{prefix}{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name(PREFIX));
+        let unlocked = std::env::temp_dir().join(name(UNLOCKED));
         let shown = path.display().to_string();
-        if path.exists() {
+        for old in [&path, &unlocked].into_iter().filter(|old| old.exists()) {
             // Of an earlier process with the same number: ours is the only live one.
-            fs::remove_dir_all(&path).map_err(LabError::io(format!("remove the old {shown}")))?;
+            fs::remove_dir_all(old).map_err(LabError::io(format!("remove the old {shown}")))?;
         }
-        let made = DirBuilder::new().mode(0o700).create(&path);
+        let made = DirBuilder::new().mode(0o700).create(&unlocked);
         made.map_err(LabError::io(format!("create {shown}")))?;
-        let lock = File::create(path.join("lock")).map_err(LabError::io(format!("lock {shown}")))?;
-        lock.lock().map_err(LabError::io(format!("lock {shown}")))?;
+        let lock = File::create(unlocked.join("lock")).and_then(|lock| {
+            lock.lock()?;
+            fs::rename(&unlocked, &path)?;
+            Ok(lock)
+        });
+        let lock = lock.map_err(LabError::io(format!("lock {shown}")))?;
         if let Some((user, group)) = owner {
             let given = chown(&path, Some(user), Some(group));
             given.map_err(LabError::io(format!("hand {shown} to user {user}")))?;
@@ -60,22 +65,20 @@ impl Drop for Folder {
     }
 }
 
-/// Removes the folders of processes that were killed. Best effort: what cannot be read or
-/// removed belongs to somebody else.
-fn sweep() {
+/// Removes what processes left behind that were killed. Every process does so before it makes its
+/// first folder. Best effort: what cannot be read or removed belongs to somebody else.
+pub fn sweep() {
     let Ok(entries) = fs::read_dir(std::env::temp_dir()) else { return };
     for entry in entries.flatten() {
         if entry.file_name().to_string_lossy().starts_with(PREFIX) && abandoned(&entry.path()) {
+            mark::remove_below(&entry.path());
             let _ = fs::remove_dir_all(entry.path());
         }
     }
 }
 
 fn abandoned(folder: &Path) -> bool {
-    let Ok(lock) = File::open(folder.join("lock")) else { return false };
-    let age = lock.metadata().and_then(|data| data.modified()).ok();
-    let old = age.and_then(|time| time.elapsed().ok()).is_some_and(|age| age > YOUNG);
-    old && lock.try_lock().is_ok()
+    File::open(folder.join("lock")).is_ok_and(|lock| lock.try_lock().is_ok())
 }
 
 #[cfg(test)]
@@ -96,8 +99,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert!(!abandoned(folder.path()), "no lock yet");
         let lock = File::create(folder.path().join("lock")).unwrap();
-        assert!(!abandoned(folder.path()), "young");
-        lock.set_modified(std::time::SystemTime::now() - 2 * YOUNG).unwrap();
         lock.lock().unwrap();
         assert!(!abandoned(folder.path()), "in use");
         drop(lock);

@@ -2,14 +2,19 @@
 //! gone with the value that owns them.
 
 mod folder;
+mod mark;
 pub mod postgres;
 mod spawn;
 mod tree;
 
+pub use folder::sweep;
+
 /// What went wrong while a throwaway database was set up or steered.
 #[derive(Debug, thiserror::Error)]
 pub enum LabError {
-    #[error("no PostgreSQL server found: looked in {looked}\nhint: install the package postgresql, or set TIDEGATE_PG_BIN to the folder with initdb and postgres")]
+    #[error(
+        "no PostgreSQL server found: looked in {looked}\nhint: install the package postgresql, or set TIDEGATE_PG_BIN to the folder with initdb and postgres"
+    )]
     NoServer { looked: String },
     #[error("cannot {what}: {source}")]
     Io { what: String, source: std::io::Error },

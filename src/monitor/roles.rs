@@ -95,11 +95,7 @@ enum Dispute {
 /// The claimant of the highest timeline, not below the last reign's. On the same timeline the
 /// last primary keeps the place: as long as it claims it, and while it is silent, too, for it may
 /// still serve somebody. It gives way when it says that it follows another.
-fn elect(
-    claims: &[Claim],
-    seen: &[Seen],
-    last: Option<Claim>,
-) -> Result<Option<Claim>, Dispute> {
+fn elect(claims: &[Claim], seen: &[Seen], last: Option<Claim>) -> Result<Option<Claim>, Dispute> {
     let Some(highest) = claims.iter().map(|(_, timeline)| *timeline).max() else { return Ok(None) };
     let mut top = claims.iter().filter(|(_, timeline)| *timeline == highest);
     if let Some((last, reigned)) = last {

@@ -46,6 +46,8 @@ pub struct Cluster {
     pub pool_settings: Arc<ArcSwap<pool::Settings>>,
     pub users: UserTable,
     pub welcomes: Welcomes,
+    /// Users that the database was asked for.
+    pub asked: super::users::Asked,
     budgets: Vec<Arc<Budget>>,
     pools: Mutex<HashMap<PoolKey, Arc<UserPools>>>,
     paused: watch::Sender<bool>,
@@ -101,6 +103,7 @@ impl Cluster {
             pool_settings: Arc::new(ArcSwap::from_pointee(parts.pool)),
             users: parts.users,
             welcomes: Welcomes::default(),
+            asked: Default::default(),
             budgets,
             pools: Mutex::default(),
             paused: watch::channel(false).0,

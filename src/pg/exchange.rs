@@ -116,7 +116,7 @@ impl Client {
     pub(super) fn poll_from_server(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Ended>> {
         let Some(mut lease) = self.link.take() else { return Poll::Pending };
         let server: &mut Server = &mut lease;
-        let polled = server.poll_receive(cx, |server, chunk| {
+        let polled = server.poll_receive(cx, |server, cx, chunk| {
             let mut from = Incoming {
                 backend: &mut server.backend,
                 owed: &mut self.owed,

@@ -17,5 +17,6 @@ pub mod registry;
 mod server;
 pub mod session;
 mod statement;
+mod users;
 mod welcome;
 pub mod wire;

@@ -83,7 +83,7 @@ impl Server {
     pub fn poll_receive<T>(
         &mut self,
         cx: &mut Context<'_>,
-        look: impl FnOnce(&mut Server, &[u8]) -> (usize, T),
+        look: impl FnOnce(&mut Server, &mut Context<'_>, &[u8]) -> (usize, T),
     ) -> Poll<Result<T, ExchangeError>> {
         with_scratch(|scratch| {
             let had = self.carry.len();
@@ -93,7 +93,7 @@ impl Server {
                 return Poll::Ready(Err(ExchangeError::Closed));
             }
             let chunk = &scratch[..had + n];
-            let (taken, answer) = look(self, chunk);
+            let (taken, answer) = look(self, cx, chunk);
             self.carry.clear();
             self.carry.extend_from_slice(&chunk[taken..]);
             Poll::Ready(Ok(answer))
@@ -126,7 +126,7 @@ impl Server {
         loop {
             poll_fn(|cx| self.poll_send(cx)).await?;
             let done = poll_fn(|cx| {
-                self.poll_receive(cx, |_, chunk| skim(chunk, &mut fault, &mut status))
+                self.poll_receive(cx, |_, _, chunk| skim(chunk, &mut fault, &mut status))
             });
             if done.await? {
                 break;

@@ -90,8 +90,12 @@ mod tests {
 
     #[test]
     fn every_reason_has_a_word_and_a_sentence_of_its_own() {
-        let mut all =
-            vec![Because::FreshReplica, Because::Asked, Because::NoFreshReplica, Because::NoPrimary];
+        let mut all = vec![
+            Because::FreshReplica,
+            Because::Asked,
+            Because::NoFreshReplica,
+            Because::NoPrimary,
+        ];
         all.extend(Why::ALL.map(Because::Statement));
         let names: HashSet<&str> = all.iter().map(|because| because.name()).collect();
         let sentences: HashSet<&str> = all.iter().map(|because| because.explain()).collect();

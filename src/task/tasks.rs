@@ -92,12 +92,7 @@ impl Tasks {
         self.start(name.into(), Life::Brief, task(stop));
     }
 
-    fn start(
-        &self,
-        name: Name,
-        life: Life,
-        task: impl Future<Output = ()> + Send + 'static,
-    ) {
+    fn start(&self, name: Name, life: Life, task: impl Future<Output = ()> + Send + 'static) {
         let entry = self.enter(name.clone());
         let (id, stop) = (entry.id, self.stop_signal());
         let handle = tokio::spawn(async move {

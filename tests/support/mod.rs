@@ -1,6 +1,15 @@
 //! What the integration tests share: real servers, and the proxy in front of them.
 //!
 //! Each test binary takes what it needs of this, so the rest is unused there.
-#![allow(dead_code, unreachable_pub, unused_imports, reason = "every test binary uses another part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "every test binary uses another part"
+)]
 
 pub use tidegate::lab::postgres::{Cluster, How, Node, cluster};
+
+pub mod watch;
+
+// The proxy in front of a cluster has its place here: `support::proxy`.

@@ -205,14 +205,9 @@ async fn follow(node: &Node, primary: &Node, install: &Install) -> Result<(), La
     let signal = node.data().join("standby.signal");
     fs::write(&signal, "").map_err(LabError::io(&what))?;
     give(&signal, install).map_err(LabError::io(&what))?;
-    let conninfo = format!(
-        "host=127.0.0.1 port={} user={REPLICATION_USER} application_name={}",
-        primary.port(),
-        node.name()
-    );
     let path = node.data().join("postgresql.auto.conf");
     let mut settings = fs::read_to_string(&path).map_err(LabError::io(&what))?;
-    let _ = writeln!(settings, "primary_conninfo = {}", literal(&conninfo));
+    let _ = writeln!(settings, "primary_conninfo = {}", literal(&node.conninfo(primary)));
     fs::write(&path, settings).map_err(LabError::io(&what))?;
     node.start().await
 }

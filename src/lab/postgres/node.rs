@@ -1,6 +1,7 @@
 //! One server of a throwaway cluster, and what a test may do to it.
 
 use super::server::{GLANCE, How, PATIENCE, Server};
+use super::template::REPLICATION_USER;
 use super::{ports, server};
 use crate::lab::{LabError, tree};
 use std::collections::HashMap;
@@ -200,6 +201,19 @@ impl Node {
     pub async fn promote(&self) -> Result<(), LabError> {
         self.sql("SELECT pg_promote(true, 60)").await?;
         self.until("a promotion", "SELECT NOT pg_is_in_recovery()").await
+    }
+
+    /// Makes a replica stream from another node, at once.
+    pub async fn follow(&self, primary: &Node) -> Result<(), LabError> {
+        let conninfo = self.conninfo(primary);
+        self.sql(&format!("ALTER SYSTEM SET primary_conninfo = '{conninfo}'")).await?;
+        self.sql("SELECT pg_reload_conf()").await.map(|_| ())
+    }
+
+    /// How this node as a replica reaches `primary`.
+    pub(super) fn conninfo(&self, primary: &Node) -> String {
+        let (port, name) = (primary.port(), self.name());
+        format!("host=127.0.0.1 port={port} user={REPLICATION_USER} application_name={name}")
     }
 
     /// Waits until `condition`, a query of one boolean, is true.

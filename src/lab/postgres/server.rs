@@ -1,12 +1,12 @@
 //! One server process: started, stopped, killed, frozen.
 
 use super::install::Install;
-use crate::lab::{LabError, spawn, tree};
+use crate::lab::{LabError, mark, spawn, tree};
 use parking_lot::Mutex;
 use rustix::process::Signal;
 use std::fs::{self, OpenOptions};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
 /// How long a server may take to start or to stop on a machine that is busy otherwise.
@@ -100,15 +100,6 @@ impl Server {
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(TAIL)..].join("\n")
     }
-
-    /// Frees the System V memory that a killed postmaster leaves behind as its mark.
-    fn remove_mark(&self) {
-        let Ok(pidfile) = fs::read_to_string(self.data.join("postmaster.pid")) else { return };
-        let id = pidfile.lines().nth(6).and_then(|line| line.split_whitespace().nth(1));
-        if let Some(id) = id {
-            let _ = Command::new("ipcrm").args(["-m", id]).output();
-        }
-    }
 }
 
 impl Drop for Server {
@@ -117,6 +108,6 @@ impl Drop for Server {
         self.ask_to_stop(How::Immediate);
         self.reap(Duration::from_secs(5));
         self.kill();
-        self.remove_mark();
+        mark::remove(&self.data);
     }
 }

@@ -170,7 +170,7 @@ fn client_verifier(
 ) -> Result<Option<Arc<dyn ClientCertVerifier>>, TlsError> {
     let key = "ca_file";
     let roots = match (&settings.ca_file, settings.mode) {
-        (Some(path), _) => authorities.load(key, path)?,
+        (Some(path), _) => authorities.load(key, path)?.roots.clone(),
         (None, ClientMode::Verify) => {
             return Err(TlsError::Missing { key, mode: settings.mode.name() });
         }

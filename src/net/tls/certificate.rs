@@ -1,6 +1,7 @@
 //! What a certificate says: whom it names, and the hash that binds a login to it.
 
 use ring::digest::{self, Algorithm, SHA256, SHA384, SHA512};
+use std::ops::RangeInclusive;
 use x509_cert::Certificate;
 use x509_cert::der::asn1::ContextSpecific;
 use x509_cert::der::{Any, Decode, SliceReader, Tag, TagNumber, Tagged};
@@ -55,6 +56,13 @@ pub fn end_point(der: &[u8]) -> Option<Vec<u8>> {
     Some(digest::digest(hash, der).as_ref().to_vec())
 }
 
+/// When a DER certificate is valid, in seconds since 1970, both ends included.
+pub(super) fn validity(der: &[u8]) -> Option<RangeInclusive<u64>> {
+    let valid = Certificate::from_der(der).ok()?.tbs_certificate.validity;
+    let seconds = |time: x509_cert::time::Time| time.to_unix_duration().as_secs();
+    Some(seconds(valid.not_before)..=seconds(valid.not_after))
+}
+
 fn signature_hash(signature: &AlgorithmIdentifierOwned) -> Option<&'static Algorithm> {
     match signature.oid.to_string().as_str() {
         // RSA with MD5, SHA-1, SHA-256; ECDSA with SHA-1, SHA-256.
@@ -77,5 +85,58 @@ fn pss_hash(parameters: Option<&Any>) -> Option<&'static Algorithm> {
         Some("2.16.840.1.101.3.4.2.2") => Some(&SHA384),
         Some("2.16.840.1.101.3.4.2.3") => Some(&SHA512),
         Some(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{CertificateParams, DnType, KeyPair, SignatureAlgorithm};
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject;
+
+    /// A self-signed certificate with these common names.
+    fn made(algorithm: &'static SignatureAlgorithm, names: &[&str]) -> Vec<u8> {
+        let key = KeyPair::generate_for(algorithm).expect("a key");
+        let mut params = CertificateParams::new(Vec::new()).expect("parameters");
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        names.iter().for_each(|n| params.distinguished_name.push(DnType::CommonName, *n));
+        params.self_signed(&key).expect("a certificate").der().to_vec()
+    }
+
+    fn end_point_of_pem(pem: &[u8]) -> String {
+        let der = CertificateDer::from_pem_slice(pem).expect("a certificate");
+        let hash = end_point(&der).expect("a hash");
+        hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The hashes are `openssl x509 -outform der | sha…sum` of the same files.
+    #[test]
+    fn the_hash_is_the_one_of_the_signature_and_never_sha1() {
+        let old = end_point_of_pem(include_bytes!("fixtures/rsa_sha1.pem"));
+        assert_eq!(old, "5c57795a7fad22f1cbae5c810dec7b88ba07c92e5eb978e38f8aeb455e62112d");
+        let pss = end_point_of_pem(include_bytes!("fixtures/rsa_pss_sha384.pem"));
+        assert_eq!(
+            pss,
+            "3fd667b803e9272ee95c28b5ce45858d0810a44149dc23a2\
+             1d002861a6e0778270705dc3ac3dd0b90e6058975e1a3f1d"
+        );
+        let length = |algorithm| end_point(&made(algorithm, &["x"])).map(|hash| hash.len());
+        assert_eq!(length(&rcgen::PKCS_ECDSA_P256_SHA256), Some(32));
+        assert_eq!(length(&rcgen::PKCS_ECDSA_P384_SHA384), Some(48));
+        assert_eq!(length(&rcgen::PKCS_ED25519), None);
+    }
+
+    #[test]
+    fn a_common_name_is_taken_only_if_it_is_plain() {
+        let name = |names| {
+            let der = made(&rcgen::PKCS_ECDSA_P256_SHA256, names);
+            Identity::of(&der).expect("a certificate").common_name
+        };
+        assert_eq!(name(&["app"]).as_deref(), Some("app"));
+        assert_eq!(name(&["app\0.evil.example"]), None);
+        assert_eq!(name(&[]), None);
+        assert_eq!(Identity::of(b"no certificate"), None);
+        assert_eq!(end_point(b"no certificate"), None);
     }
 }

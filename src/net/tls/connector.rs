@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::files::{Authorities, TlsError, certificates, private_key};
-use super::trust::Lenient;
+use super::trust::Trust;
 use super::{Channel, HandshakeError, Identity, MinVersion, Secured, end_point, provider};
 use crate::net::Stream;
 
@@ -141,20 +141,17 @@ fn verifier(
     let key = "ca_file";
     let path = match (settings.mode, &settings.ca_file) {
         (ServerMode::Disable | ServerMode::Prefer, _) | (ServerMode::Require, None) => {
-            return Ok(Arc::new(Lenient::Anything(provider())));
+            return Ok(Arc::new(Trust::Anything(provider())));
         }
         (ServerMode::VerifyCa | ServerMode::VerifyFull, None) => {
             return Err(TlsError::Missing { key, mode: settings.mode.name() });
         }
         (_, Some(path)) => path,
     };
-    let roots = authorities.load(key, path)?;
-    let webpki = WebPkiServerVerifier::builder_with_provider(roots, provider());
+    let bundle = authorities.load(key, path)?;
+    let webpki = WebPkiServerVerifier::builder_with_provider(bundle.roots.clone(), provider());
     let webpki = webpki.build().map_err(|source| TlsError::Verifier { key, source })?;
-    Ok(match settings.mode {
-        ServerMode::VerifyFull => webpki,
-        _ => Arc::new(Lenient::Chain(webpki)),
-    })
+    Ok(Arc::new(Trust::Chain { webpki, bundle, name: settings.mode == ServerMode::VerifyFull }))
 }
 
 impl fmt::Debug for Connector {

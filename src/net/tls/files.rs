@@ -64,32 +64,36 @@ pub(super) fn private_key(
     })
 }
 
+/// The certificates of one file, as they are and as authorities.
+#[derive(Debug)]
+pub(super) struct Bundle {
+    pub(super) certificates: Vec<CertificateDer<'static>>,
+    pub(super) roots: Arc<RootCertStore>,
+}
+
 /// Bundles of authorities by file: one copy in memory, however many clusters and listeners use
 /// it. Make a new one for a reload, so that changed files are read again.
 #[derive(Debug, Default)]
 pub struct Authorities {
-    read: HashMap<PathBuf, Arc<RootCertStore>>,
+    read: HashMap<PathBuf, Arc<Bundle>>,
 }
 
 impl Authorities {
-    pub(super) fn load(
-        &mut self,
-        key: &'static str,
-        path: &Path,
-    ) -> Result<Arc<RootCertStore>, TlsError> {
-        if let Some(roots) = self.read.get(path) {
-            return Ok(roots.clone());
+    pub(super) fn load(&mut self, key: &'static str, path: &Path) -> Result<Arc<Bundle>, TlsError> {
+        if let Some(bundle) = self.read.get(path) {
+            return Ok(bundle.clone());
         }
         let mut roots = RootCertStore::empty();
-        for certificate in certificates(key, path)? {
-            roots.add(certificate).map_err(|source| TlsError::Certificate {
+        let certificates = certificates(key, path)?;
+        for certificate in &certificates {
+            roots.add(certificate.clone()).map_err(|source| TlsError::Certificate {
                 key,
                 path: path.to_path_buf(),
                 source,
             })?;
         }
-        let roots = Arc::new(roots);
-        self.read.insert(path.to_path_buf(), roots.clone());
-        Ok(roots)
+        let bundle = Arc::new(Bundle { certificates, roots: Arc::new(roots) });
+        self.read.insert(path.to_path_buf(), bundle.clone());
+        Ok(bundle)
     }
 }

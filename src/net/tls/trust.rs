@@ -1,23 +1,49 @@
-//! How much of a server's certificate is checked, where that is less than everything.
+//! How much of a server's certificate is checked.
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 use std::sync::Arc;
 
-/// Checks less than rustls does by itself. In every case the peer has to hold the private key
+use super::certificate::validity;
+use super::files::Bundle;
+
+/// Checks as much as the mode asks. In every case the peer has to hold the private key
 /// of the certificate it shows, or channel binding would prove nothing.
 #[derive(Debug)]
-pub(super) enum Lenient {
+pub(super) enum Trust {
     /// Any certificate: encrypted, but the peer may be anyone (`prefer`, `require`).
     Anything(Arc<CryptoProvider>),
-    /// The chain, not the name (`verify-ca`).
-    Chain(Arc<WebPkiServerVerifier>),
+    /// The chain, and with `name` whom the certificate is for (`verify-ca`, `verify-full`).
+    Chain { webpki: Arc<WebPkiServerVerifier>, bundle: Arc<Bundle>, name: bool },
 }
 
-impl ServerCertVerifier for Lenient {
+/// A self-signed certificate that stands in `ca_file` itself: PostgreSQL's manual makes such
+/// (`openssl req -x509`) and libpq takes them, rustls does not, for it is marked as an authority.
+fn listed_itself(
+    end_entity: &CertificateDer<'_>,
+    server_name: Option<&ServerName<'_>>,
+    now: UnixTime,
+) -> Result<ServerCertVerified, Error> {
+    let refuse = |why| Err(Error::InvalidCertificate(why));
+    match validity(end_entity) {
+        None => return refuse(CertificateError::BadEncoding),
+        Some(valid) if now.as_secs() < *valid.start() => {
+            return refuse(CertificateError::NotValidYet);
+        }
+        Some(valid) if now.as_secs() > *valid.end() => return refuse(CertificateError::Expired),
+        Some(_) => {}
+    }
+    if let Some(name) = server_name {
+        verify_server_name(&ParsedCertificate::try_from(end_entity)?, name)?;
+    }
+    Ok(ServerCertVerified::assertion())
+}
+
+impl ServerCertVerifier for Trust {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -26,12 +52,17 @@ impl ServerCertVerifier for Lenient {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let Lenient::Chain(webpki) = self else { return Ok(ServerCertVerified::assertion()) };
+        let Trust::Chain { webpki, bundle, name } = self else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        if bundle.certificates.iter().any(|listed| listed == end_entity) {
+            return listed_itself(end_entity, name.then_some(server_name), now);
+        }
         match webpki.verify_server_cert(end_entity, intermediates, server_name, ocsp, now) {
             // rustls checks the name last, after the whole chain.
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) => Ok(ServerCertVerified::assertion()),
+            )) if !name => Ok(ServerCertVerified::assertion()),
             verdict => verdict,
         }
     }
@@ -43,13 +74,13 @@ impl ServerCertVerifier for Lenient {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         match self {
-            Lenient::Anything(provider) => verify_tls12_signature(
+            Trust::Anything(provider) => verify_tls12_signature(
                 message,
                 cert,
                 signed,
                 &provider.signature_verification_algorithms,
             ),
-            Lenient::Chain(webpki) => webpki.verify_tls12_signature(message, cert, signed),
+            Trust::Chain { webpki, .. } => webpki.verify_tls12_signature(message, cert, signed),
         }
     }
 
@@ -60,22 +91,22 @@ impl ServerCertVerifier for Lenient {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         match self {
-            Lenient::Anything(provider) => verify_tls13_signature(
+            Trust::Anything(provider) => verify_tls13_signature(
                 message,
                 cert,
                 signed,
                 &provider.signature_verification_algorithms,
             ),
-            Lenient::Chain(webpki) => webpki.verify_tls13_signature(message, cert, signed),
+            Trust::Chain { webpki, .. } => webpki.verify_tls13_signature(message, cert, signed),
         }
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         match self {
-            Lenient::Anything(provider) => {
+            Trust::Anything(provider) => {
                 provider.signature_verification_algorithms.supported_schemes()
             }
-            Lenient::Chain(webpki) => webpki.supported_verify_schemes(),
+            Trust::Chain { webpki, .. } => webpki.supported_verify_schemes(),
         }
     }
 }

@@ -83,6 +83,7 @@ pub enum ServerAccepted {
 
 /// What to do next.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "taken apart at once, never stored")]
 pub enum ServerStep {
     /// Send this body of a `p` message, if any, then give the next `R` body to `login`.
     Continue {

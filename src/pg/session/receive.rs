@@ -55,14 +55,14 @@ impl Flow {
 
 /// The client's share of a chunk: one range of it as it came, or a copy when something was
 /// left out or added.
-pub struct Delivery<'a> {
+pub struct Delivery<'a, 's> {
     chunk: &'a [u8],
     range: (usize, usize),
-    spill: &'a mut BytesMut,
+    spill: &'s mut BytesMut,
 }
 
-impl<'a> Delivery<'a> {
-    pub fn new(chunk: &'a [u8], spill: &'a mut BytesMut) -> Delivery<'a> {
+impl<'a, 's> Delivery<'a, 's> {
+    pub fn new(chunk: &'a [u8], spill: &'s mut BytesMut) -> Delivery<'a, 's> {
         Delivery { chunk, range: (0, 0), spill }
     }
 
@@ -106,7 +106,7 @@ impl Session {
         &mut self,
         chunk: &[u8],
         from: &mut Incoming<'_>,
-        to: &mut Delivery<'_>,
+        to: &mut Delivery<'_, '_>,
     ) -> Result<(usize, Outcome), Desync> {
         let mut at = 0;
         from.drain_says(to);
@@ -146,7 +146,7 @@ impl Session {
         header: Header,
         body: &[u8],
         from: &mut Incoming<'_>,
-        to: &mut Delivery<'_>,
+        to: &mut Delivery<'_, '_>,
     ) -> Result<Passage, Desync> {
         match header.tag {
             b'D' | b'd' => return from.row(header.tag),
@@ -248,7 +248,7 @@ impl Session {
         &mut self,
         body: &[u8],
         from: &mut Incoming<'_>,
-        to: &mut Delivery<'_>,
+        to: &mut Delivery<'_, '_>,
     ) -> Result<Passage, Desync> {
         let fault = Fault::parse(body);
         if from.flow.retryable && is_worth_another_node(&fault) {
@@ -330,7 +330,7 @@ enum Passage {
 }
 
 impl Incoming<'_> {
-    fn drain_says(&mut self, to: &mut Delivery<'_>) {
+    fn drain_says(&mut self, to: &mut Delivery<'_, '_>) {
         while let Some(Owed::Say(_)) = self.owed.head() {
             if let Some(Owed::Say(bytes)) = self.owed.pop() {
                 to.say(&bytes);

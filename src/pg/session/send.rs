@@ -15,7 +15,7 @@ pub struct Outgoing<'a> {
     pub out: &'a mut BytesMut,
     pub owed: &'a mut Queue,
     /// Answers `SHOW tidegate.…`.
-    pub show: &'a dyn Fn(&str) -> String,
+    pub show: &'a (dyn Fn(&str) -> String + Sync),
 }
 
 impl Session {

@@ -1,0 +1,82 @@
+//! The PostgreSQL probe's way in: users without privileges, passwords, TLS.
+
+mod support;
+
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rustls::pki_types::CertificateDer;
+use rustls::{ClientConfig, RootCertStore};
+use std::sync::Arc;
+use support::cluster;
+use support::watch::{SETTINGS, Watch, watch_by};
+use tidegate::pg::probe::PgProbe;
+use tidegate::topology::{NodeId, Role};
+use tokio_postgres::config::SslMode;
+
+fn why(watch: &Watch) -> String {
+    match &watch.handle.snapshot().node(NodeId(0)).role {
+        Role::Unknown(why) => why.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_user_without_privileges_is_enough_to_find_roles_and_freshness() {
+    let cluster = cluster().replicas(1).auth("scram").user("watcher", "s3cret").start().await;
+    let cluster = cluster.unwrap();
+    let nodes: Vec<_> = cluster.nodes().iter().collect();
+    let probe = |node: &support::Node| PgProbe::new(node.config("watcher", "postgres"), None);
+    let watch = watch_by(&nodes, &SETTINGS, probe).await;
+    watch.until_roles(&["primary", "replica"]).await;
+    watch.until("a fresh replica", |seen| seen.node(NodeId(1)).fresh_as_of.is_some()).await;
+}
+
+#[tokio::test]
+async fn a_refused_login_is_told_in_the_servers_words_without_the_password() {
+    let cluster = cluster().auth("scram").user("watcher", "s3cret").start().await.unwrap();
+    let probe = |node: &support::Node| {
+        let mut config = node.config("watcher", "postgres");
+        config.password("wr0ng");
+        PgProbe::new(config, None)
+    };
+    let watch = watch_by(&[cluster.primary()], &SETTINGS, probe).await;
+    let why = why(&watch);
+    assert_eq!(why, "refuses the monitor: password authentication failed for user \"watcher\"");
+}
+
+#[tokio::test]
+async fn the_probe_verifies_the_servers_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed(["127.0.0.1".to_string()]).unwrap();
+    let paths = (folder.path().join("server.crt"), folder.path().join("server.key"));
+    std::fs::write(&paths.0, cert.pem()).unwrap();
+    std::fs::write(&paths.1, signing_key.serialize_pem()).unwrap();
+    let cluster = cluster()
+        .tls(&paths.0, &paths.1)
+        .hba("hostnossl all all 127.0.0.1/32 reject")
+        .start()
+        .await
+        .unwrap();
+    let with = |trusted: Option<CertificateDer<'static>>| {
+        move |node: &support::Node| {
+            let mut config = node.config("postgres", "postgres");
+            config.ssl_mode(SslMode::Require);
+            PgProbe::new(config, Some(trust(trusted.clone())))
+        }
+    };
+    let watch = watch_by(&[cluster.primary()], &SETTINGS, with(Some(cert.der().clone()))).await;
+    watch.until_roles(&["primary"]).await;
+    let watch = watch_by(&[cluster.primary()], &SETTINGS, with(None)).await;
+    assert!(why(&watch).contains("certificate"), "{}", why(&watch));
+}
+
+/// Trusts this certificate only.
+fn trust(certificate: Option<CertificateDer<'static>>) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(certificate);
+    ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions that ring knows")
+        .with_root_certificates(roots)
+        .with_no_client_auth()
+}
