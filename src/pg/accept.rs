@@ -47,7 +47,7 @@ impl From<Refusal> for Stopped {
 }
 
 /// Serves one connection from its first byte to its last.
-pub async fn serve(engine: Arc<Engine>, tcp: TcpStream, address: SocketAddr) {
+pub(super) async fn serve(engine: Arc<Engine>, tcp: TcpStream, address: SocketAddr) {
     if tune_client(&tcp).is_err() {
         return;
     }

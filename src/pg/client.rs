@@ -41,7 +41,7 @@ pub(super) struct Traffic {
 }
 
 /// A logged-in client.
-pub struct Client {
+pub(super) struct Client {
     pub(super) stream: Stream,
     /// From the client, not yet done with.
     pub(super) input: BytesMut,
@@ -60,7 +60,7 @@ pub struct Client {
 }
 
 /// What a client brings from its login.
-pub struct Arrived {
+pub(super) struct Arrived {
     pub stream: Stream,
     /// Bytes that came with or after the login.
     pub input: BytesMut,
@@ -72,7 +72,7 @@ pub struct Arrived {
 
 /// Why a client's loop ends.
 #[derive(Debug)]
-pub enum Leaving {
+pub(super) enum Leaving {
     /// It said goodbye or hung up.
     Gone,
     /// It is told why.
@@ -82,7 +82,7 @@ pub enum Leaving {
 }
 
 impl Client {
-    pub fn new(engine: Arc<Engine>, arrived: Arrived) -> Client {
+    pub(super) fn new(engine: Arc<Engine>, arrived: Arrived) -> Client {
         Client {
             stream: arrived.stream,
             input: arrived.input,
@@ -101,7 +101,7 @@ impl Client {
     }
 
     /// Serves the client until it leaves or is sent away.
-    pub async fn run(mut self) {
+    pub(super) async fn run(mut self) {
         let leaving = loop {
             if let Err(leaving) = self.serve_one().await {
                 break leaving;

@@ -19,7 +19,7 @@ const READ_AHEAD: usize = 32 * 1024;
 
 /// How an exchange ended.
 #[derive(Debug)]
-pub enum Ended {
+pub(super) enum Ended {
     /// Everything owed was answered.
     Done,
     /// Nothing reached the client yet and another node may do better.

@@ -4,7 +4,7 @@ use super::params::Params;
 use crate::refusal::Refusal;
 
 /// Notes one pair of the startup packet, unless it is not a session parameter.
-pub fn startup_parameter(params: &mut Params, name: &[u8], value: &[u8]) -> Result<(), Refusal> {
+pub(super) fn startup_parameter(params: &mut Params, name: &[u8], value: &[u8]) -> Result<(), Refusal> {
     let not_text = |_| Refusal::Protocol("a startup parameter is not valid UTF-8".into());
     let name = std::str::from_utf8(name).map_err(not_text)?;
     let value = std::str::from_utf8(value).map_err(not_text)?;

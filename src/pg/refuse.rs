@@ -9,7 +9,7 @@ use bytes::BytesMut;
 use std::sync::Arc;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Severity {
+pub(super) enum Severity {
     /// The session goes on.
     Error,
     /// The connection ends.
@@ -17,7 +17,7 @@ pub enum Severity {
 }
 
 /// Appends the ErrorResponse for `refusal`.
-pub fn put(out: &mut BytesMut, refusal: &Refusal, severity: Severity) {
+pub(super) fn put(out: &mut BytesMut, refusal: &Refusal, severity: Severity) {
     let (code, hint) = code_and_hint(refusal);
     let message = match refusal {
         // Applications and tests know PostgreSQL's own words.
@@ -30,7 +30,7 @@ pub fn put(out: &mut BytesMut, refusal: &Refusal, severity: Severity) {
 }
 
 /// The SQLSTATE of a refusal.
-pub fn sqlstate(refusal: &Refusal) -> &str {
+pub(super) fn sqlstate(refusal: &Refusal) -> &str {
     code_and_hint(refusal).0
 }
 
@@ -78,7 +78,7 @@ fn code_and_hint(refusal: &Refusal) -> (&str, &'static str) {
 
 /// What the client was in the middle of when its server went away.
 #[derive(Clone, Copy, Debug)]
-pub struct Circumstances {
+pub(super) struct Circumstances {
     /// A part of the answer is with the client already.
     pub delivered: bool,
     /// That part ends inside a frame, so nothing can be added.
@@ -90,7 +90,7 @@ pub struct Circumstances {
 }
 
 /// After a broken exchange: the error for the client, or the end of its connection.
-pub fn after(ended: Ended, node: Arc<str>, was: Circumstances) -> Result<Refusal, Leaving> {
+pub(super) fn after(ended: Ended, node: Arc<str>, was: Circumstances) -> Result<Refusal, Leaving> {
     let refusal = match ended {
         Ended::Done | Ended::ClientLeft => return Err(Leaving::Gone),
         Ended::ClientBroke(error) => {

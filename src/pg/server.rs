@@ -20,7 +20,7 @@ pub struct CancelKey {
 }
 
 /// ParameterStatus as the server sent them after the login, in their order.
-pub type Greeting = Arc<Vec<(Box<[u8]>, Box<[u8]>)>>;
+pub(super) type Greeting = Arc<Vec<(Box<[u8]>, Box<[u8]>)>>;
 
 /// A server connection.
 pub struct Server {

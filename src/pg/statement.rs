@@ -18,7 +18,7 @@ pub struct Statement {
 }
 
 /// Names that clients cannot guess by accident.
-pub const NAME_PREFIX: &str = "tidegate_";
+pub(super) const NAME_PREFIX: &str = "tidegate_";
 
 impl Statement {
     pub fn server_name(&self) -> String {

@@ -43,7 +43,7 @@ impl Welcomes {
 
 /// Applies the startup parameters on a server and learns what it reports then.
 /// The server itself says which of them are wrong.
-pub async fn learn(mut lease: Lease, params: &Arc<Params>) -> Result<Greeting, Refusal> {
+pub(super) async fn learn(mut lease: Lease, params: &Arc<Params>) -> Result<Greeting, Refusal> {
     let node = lease.entry.node.clone();
     let replay = lease.backend.params.replay(params);
     let mut greeting = (*lease.greeting).clone();
@@ -74,7 +74,7 @@ pub async fn learn(mut lease: Lease, params: &Arc<Params>) -> Result<Greeting, R
 }
 
 /// Resets a server that a pinned session leaves, and lends it again if that succeeds.
-pub fn reset_and_give_back(mut lease: Lease) {
+pub(super) fn reset_and_give_back(mut lease: Lease) {
     tokio::spawn(async move {
         let limit = lease.pool().settings().connect_timeout;
         let reset = tokio::time::timeout(limit, lease.run("DISCARD ALL", |_, _| {})).await;
