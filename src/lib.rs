@@ -18,6 +18,8 @@
 //! 0 net telemetry task   no domain words
 //! ```
 
+pub mod app;
+pub mod config;
 pub mod net;
 pub mod pool;
 pub mod refusal;
