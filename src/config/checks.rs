@@ -39,7 +39,8 @@ pub(super) fn complete(settings: &mut Settings, reading: &mut Reading<'_>) {
 fn good_name(path: &str, name: &str, reading: &mut Reading<'_>) {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if name.is_empty() || !name.chars().all(plain) || name.len() > 63 {
-        reading.wrong(path, "a name has 1 to 63 letters, digits, - and _", None);
+        let hint = "it stands in logs, metrics and console commands".to_string();
+        reading.wrong(path, "a name has 1 to 63 letters, digits, - and _", Some(hint));
     }
 }
 
@@ -51,7 +52,11 @@ fn nodes(path: &str, cluster: &Cluster, reading: &mut Reading<'_>) {
             reading.wrong(&nodes, "at least one node is needed", Some(hint.into()));
         }
         1..=MAX_NODES => {}
-        n => reading.wrong(&nodes, format!("{n} nodes; at most {MAX_NODES} are possible"), None),
+        n => {
+            let hint = "make several clusters of them".to_string();
+            let says = format!("{n} nodes; at most {MAX_NODES} are possible");
+            reading.wrong(&nodes, says, Some(hint));
+        }
     }
     let (mut names, mut addresses) = (BTreeMap::new(), BTreeMap::new());
     for (number, node) in cluster.nodes.iter().enumerate() {
@@ -77,11 +82,12 @@ fn pair(
     ca: &Option<PathBuf>,
     reading: &mut Reading<'_>,
 ) {
+    let hint = || Some("a certificate and its key come together".to_string());
     if cert.is_some() && key.is_none() {
-        reading.wrong(&format!("{path}.key"), "is missing: the private key of cert", None);
+        reading.wrong(&format!("{path}.key"), "is missing: the private key of cert", hint());
     }
     if key.is_some() && cert.is_none() {
-        reading.wrong(&format!("{path}.cert"), "is missing: the certificate of key", None);
+        reading.wrong(&format!("{path}.cert"), "is missing: the certificate of key", hint());
     }
     for (name, file) in [("cert", cert), ("ca", ca)] {
         if let Some(file) = file {
@@ -122,10 +128,12 @@ fn users_file(path: &str, cluster: &mut Cluster, reading: &mut Reading<'_>) {
     if let Some(first) = bad.first() {
         let also = match bad.len() {
             1 => String::new(),
-            n => format!(", and {} more lines are wrong", n - 1),
+            2 => ", and 1 more is wrong".to_string(),
+            n => format!(", and {} more are wrong", n - 1),
         };
         let says = format!("line {} of {} {}{also}", first.line, file.display(), first.says);
-        reading.wrong(&key, says, None);
+        let hint = "one user in each line: \"name\" \"password\"".to_string();
+        reading.wrong(&key, says, Some(hint));
     }
     for (name, user) in users {
         match cluster.auth.users.entry(name) {
@@ -145,11 +153,13 @@ fn numbers(path: &str, cluster: &Cluster, reading: &mut Reading<'_>) {
     let pool = &cluster.pool;
     if pool.min_idle > pool.size {
         let says = format!("must be at most {path}.pool.size, {}", pool.size);
-        reading.wrong(&format!("{path}.pool.min_idle"), says, None);
+        let hint = format!("lower it, or raise {path}.pool.size");
+        reading.wrong(&format!("{path}.pool.min_idle"), says, Some(hint));
     }
     if pool.max_per_node != 0 && pool.max_per_node < pool.size {
         let says = format!("must be at least {path}.pool.size, {}, or 0 for no limit", pool.size);
-        reading.wrong(&format!("{path}.pool.max_per_node"), says, None);
+        let hint = format!("raise it, or lower {path}.pool.size");
+        reading.wrong(&format!("{path}.pool.max_per_node"), says, Some(hint));
     }
     let (route, interval) = (&cluster.route, cluster.monitor.interval);
     if route.consistency == Consistency::Bounded && route.max_staleness <= interval {
@@ -250,7 +260,8 @@ fn listeners(settings: &Settings, reading: &mut Reading<'_>) {
     for (at, (key, door)) in doors.iter().enumerate() {
         let same = |(_, other): &&(&str, _)| door.address().is_some() && other == door;
         if let Some((first, _)) = doors[..at].iter().find(same) {
-            reading.wrong(key, format!("{first} is there already"), None);
+            let hint = "give each listener its own port, or \"off\"".to_string();
+            reading.wrong(key, format!("{first} is there already"), Some(hint));
         }
     }
 }

@@ -43,7 +43,8 @@ fn one_of(words: &[&str]) -> String {
 
 fn refuse(word: &str, words: &[&str], later: &[&str]) -> Complaint {
     if later.contains(&word) {
-        return Complaint::new(format!("is not built yet; this release has {}", one_of(words)));
+        let says = format!("is not built yet; this release has {}", one_of(words));
+        return Complaint::new(says).hint("CHANGELOG.md tells what each release can do");
     }
     let complaint = Complaint::new(format!("must be {}", one_of(words)));
     let likeness = |w: &&&str| strsim::jaro_winkler(&word.to_lowercase(), w);

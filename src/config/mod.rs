@@ -93,7 +93,9 @@ pub fn parse_in(text: &str, origin: &str, around: &dyn Surroundings) -> Result<C
         for error in errors {
             reading.syntax(error.span().map(|s| s.start), error.message());
         }
-        return Err(Problems(reading.problems));
+        let mut problems = reading.problems;
+        problems.sort_by_key(|p| p.line);
+        return Err(Problems(problems));
     }
     let mut settings: Settings = reading::root("", Some(table.get_ref()), &mut reading);
     checks::complete(&mut settings, &mut reading);

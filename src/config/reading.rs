@@ -159,7 +159,8 @@ impl<'a> Reading<'a> {
         let secret = line.strip_suffix('\r').unwrap_or(line);
         if secret.is_empty() || secret.contains('\n') {
             let says = format!("{} must hold one line, the secret itself", file.display());
-            self.wrong(path, says, None);
+            let hint = "remove empty lines and everything else from it".to_string();
+            self.wrong(path, says, Some(hint));
         }
         Some(Secret::new(secret))
     }
@@ -176,7 +177,9 @@ impl<'a> Reading<'a> {
         let found = self.around.variable(name).filter(|text| !text.is_empty());
         if found.is_none() {
             let says = format!("the environment variable {name} is not set, or empty");
-            self.wrong(path, says, None);
+            let file = path.trim_end_matches("_env").rsplit('.').next().unwrap_or(path);
+            let hint = format!("set it in the environment of tidegate, or use {file}_file");
+            self.wrong(path, says, Some(hint));
         }
         found.map(Secret::new)
     }
@@ -223,8 +226,12 @@ impl<'t> Open<'_, '_, 't> {
         let path = if from_file.is_some() { file } else { variable };
         let value = from_file.or(from_env)?;
         let Some(name) = value.get_ref().as_str() else {
-            let what = if from_file.is_some() { "the path of a file" } else { "a name" };
-            self.reading.wrong(&path, format!("must be {what}, in quotes"), None);
+            let (what, example) = match from_file {
+                Some(_) => ("the path of a file", key.example.unwrap_or("/run/secrets/NAME")),
+                None => ("the name of an environment variable", "NAME"),
+            };
+            let hint = format!("for example {example:?}");
+            self.reading.wrong(&path, format!("must be {what}, in quotes"), Some(hint));
             return None;
         };
         let secret = match from_file {
@@ -286,7 +293,10 @@ pub(super) fn section<S: Section>(
     let table = value.and_then(|v| v.get_ref().as_table());
     if value.is_some() && table.is_none() {
         let names: Vec<String> = S::KEYS.iter().flat_map(Key::names).collect();
-        reading.wrong(path, format!("must be a table with the keys {}", names.join(", ")), None);
+        let says = format!("must be a table with the keys {}", names.join(", "));
+        let first = names.first().map_or("", String::as_str);
+        let hint = format!("write {path}.{first} = …, or a section [{path}]");
+        reading.wrong(path, says, Some(hint));
     }
     root(path, table, reading)
 }

@@ -29,7 +29,8 @@ impl<T: Section> Field for Vec<T> {
     }
     fn read(_: &Key, path: &str, value: &Spanned<DeValue<'_>>, reading: &mut Reading<'_>) -> Self {
         let Some(elements) = value.get_ref().as_array() else {
-            reading.wrong(path, "must be a list of tables: [ { … }, { … } ]", None);
+            let hint = format!("write a section [[{path}]] for each");
+            reading.wrong(path, "must be a list of tables: [ { … }, { … } ]", Some(hint));
             return Vec::new();
         };
         let numbered = elements.iter().enumerate();
@@ -52,7 +53,8 @@ impl<T: Section> Field for BTreeMap<String, T> {
     fn read(_: &Key, path: &str, value: &Spanned<DeValue<'_>>, reading: &mut Reading<'_>) -> Self {
         let mut found = BTreeMap::new();
         let Some(table) = value.get_ref().as_table() else {
-            reading.wrong(path, "must be a table of tables: { NAME = { … } }", None);
+            let hint = format!("write a section [{path}.NAME] for each");
+            reading.wrong(path, "must be a table of tables: { NAME = { … } }", Some(hint));
             return found;
         };
         for (name, value) in table {

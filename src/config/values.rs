@@ -62,6 +62,13 @@ fn default_hint<T: Value>(key: &Key) -> Option<String> {
     default_of::<T>(key).map(|d| format!("leave it out for the default, {}", d.show()))
 }
 
+fn example_hint(key: &Key, quoted: bool) -> Option<String> {
+    key.example.map(|text| match quoted {
+        true => format!("for example {} = {text:?}", key.name),
+        false => format!("for example {} = {text}", key.name),
+    })
+}
+
 fn check_limits<T: Value>(value: &T, key: &Key) -> Result<(), Complaint> {
     let (Some((low, high)), Some(size)) = (key.limits, value.magnitude()) else { return Ok(()) };
     if size < low {
@@ -110,6 +117,7 @@ impl<T: Value> Field for T {
             }
             Err(complaint) => {
                 let hint = complaint.hint.or_else(|| default_hint::<T>(key));
+                let hint = hint.or_else(|| example_hint(key, T::QUOTED));
                 reading.wrong(path, complaint.says, hint);
                 default_of(key).unwrap_or_else(T::placeholder)
             }
@@ -121,11 +129,8 @@ impl<T: Value> Field for T {
             remember(&default, key, path, reading);
             return default;
         }
-        let example = key.example.map(|text| match T::QUOTED {
-            true => format!("for example {} = {text:?}", key.name),
-            false => format!("for example {} = {text}", key.name),
-        });
-        reading.wrong(path, format!("is missing: {}", allowed_within::<T>(key)), example);
+        let hint = example_hint(key, T::QUOTED);
+        reading.wrong(path, format!("is missing: {}", allowed_within::<T>(key)), hint);
         T::placeholder()
     }
 }
@@ -282,7 +287,8 @@ impl Field for PathBuf {
         match value.get_ref().as_str() {
             Some(text) if !text.is_empty() => Self::resolved(text, key, path, reading),
             _ => {
-                reading.wrong(path, format!("must be {}", Self::words()), None);
+                let hint = example_hint(key, true);
+                reading.wrong(path, format!("must be {}", Self::words()), hint);
                 PathBuf::new()
             }
         }
@@ -291,7 +297,8 @@ impl Field for PathBuf {
         match key.default {
             Some(text) => Self::resolved(text, key, path, reading),
             None => {
-                reading.wrong(path, format!("is missing: {}", Self::words()), None);
+                let hint = example_hint(key, true);
+                reading.wrong(path, format!("is missing: {}", Self::words()), hint);
                 PathBuf::new()
             }
         }
