@@ -22,6 +22,8 @@ pub mod admin;
 pub mod http;
 pub mod lab;
 pub mod monitor;
+pub mod app;
+pub mod config;
 pub mod net;
 pub mod pg;
 pub mod pool;

@@ -1,0 +1,91 @@
+//! `tidegate check`: all problems of a configuration, or a summary of what it says.
+
+use super::print;
+use crate::app::connect;
+use crate::config::{self, Cluster, Config, Door, Problems};
+use std::fmt::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+pub(super) fn check(path: &Path, connect: bool) -> ExitCode {
+    let config = match config::load(path) {
+        Ok(config) => config,
+        Err(problems) => return print_problems(&problems),
+    };
+    print_warnings(&config);
+    if print(&summary(path, &config)) != ExitCode::SUCCESS || !connect {
+        return ExitCode::SUCCESS;
+    }
+    check_servers(&config)
+}
+
+pub(super) fn print_problems(problems: &Problems) -> ExitCode {
+    let count = match problems.errors() {
+        1 => "1 problem".to_string(),
+        n => format!("{n} problems"),
+    };
+    eprintln!("{problems}\n{count}");
+    ExitCode::FAILURE
+}
+
+pub(super) fn print_warnings(config: &Config) {
+    for warning in &config.warnings {
+        eprintln!("{warning}");
+    }
+}
+
+fn check_servers(config: &Config) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("tidegate: cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let nodes: usize = config.settings.clusters.values().map(|c| c.nodes.len()).sum();
+    eprintln!("logging in to {nodes} nodes …");
+    let reports = runtime.block_on(connect::look(&config.settings));
+    let _ = print(&format!("\n{}", connect::render(&reports)));
+    match reports.iter().all(connect::ClusterReport::is_fine) {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
+}
+
+fn door(door: Door) -> String {
+    door.address().map_or("off".into(), |a| a.to_string())
+}
+
+/// What the file amounts to, for a human to see whether it is what was meant.
+fn summary(path: &Path, config: &Config) -> String {
+    let (settings, mut out) = (&config.settings, String::new());
+    let listen = &settings.listen;
+    let _ = writeln!(out, "{}: no problems", path.display());
+    let doors = [("postgres", listen.postgres), ("console", listen.console), ("http", listen.http)];
+    let doors = doors.map(|(name, at)| format!("{name} {}", door(at)));
+    let _ = writeln!(out, "listen: {}", doors.join(", "));
+    for (name, cluster) in &settings.clusters {
+        let _ = writeln!(out, "cluster {name}: {}", one_line(cluster, config, name));
+    }
+    out
+}
+
+fn one_line(cluster: &Cluster, config: &Config, name: &str) -> String {
+    let of = |key: &str| {
+        let value = config.effective().get(&format!("clusters.{name}.{key}"));
+        value.map_or_else(String::new, |e| e.value.trim_matches('"').to_string())
+    };
+    let nodes: Vec<String> =
+        cluster.nodes.iter().map(|n| format!("{} ({})", n.name, n.address)).collect();
+    format!(
+        "nodes {}; databases {}; {} reads within {}; {} pool of {}; auth {}, {} users listed",
+        nodes.join(", "),
+        of("databases"),
+        of("route.consistency"),
+        of("route.max_staleness"),
+        of("pool.mode"),
+        of("pool.size"),
+        of("auth.method"),
+        cluster.auth.users.len(),
+    )
+}

@@ -1,0 +1,101 @@
+//! The command line. Exit codes: 0 all is well, 1 something is wrong, 2 not a command.
+
+mod check;
+
+use super::{demo, run};
+use crate::config;
+use clap::{Parser, Subcommand, ValueEnum};
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// A replication-aware proxy for PostgreSQL: pooling, and reads from replicas that are
+/// provably fresh enough.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version, disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the proxy
+    Run {
+        /// The configuration file
+        #[arg(short, long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Check a configuration, and with --connect the servers behind it
+    Check {
+        /// The configuration file
+        #[arg(short, long, value_name = "FILE")]
+        config: PathBuf,
+        /// Log in to every node and report what it is and what is missing
+        #[arg(long)]
+        connect: bool,
+    },
+    /// Show the proxy at work on a throwaway cluster
+    Demo {
+        /// What the throwaway cluster is made of
+        #[arg(value_enum, default_value = "postgres")]
+        engine: DemoEngine,
+        /// Run a scripted scenario without a terminal, and exit with 0 or 1
+        #[arg(long)]
+        check: bool,
+    },
+    /// Print the version
+    Version,
+    /// Print the reference configuration: every key with its documentation and default
+    Reference,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum DemoEngine {
+    Postgres,
+}
+
+/// Runs the command that the arguments of this process ask for.
+pub fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Run { config } => match config::load(&config) {
+            Ok(read) => {
+                check::print_warnings(&read);
+                run::run(read, &config)
+            }
+            Err(problems) => check::print_problems(&problems),
+        },
+        Command::Check { config, connect } => check::check(&config, connect),
+        Command::Demo { engine: DemoEngine::Postgres, check } => demo::demo(check),
+        Command::Version => print(&format!("tidegate {}\n", env!("CARGO_PKG_VERSION"))),
+        Command::Reference => print(&config::reference()),
+    }
+}
+
+/// Prints to standard output; a reader that left early (`| head`) is no error.
+fn print(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn demo_means_postgres_unless_told_otherwise() {
+        let read = Arguments::try_parse_from(["tidegate", "demo", "--check"]).unwrap();
+        assert!(matches!(
+            read.command,
+            Command::Demo { engine: DemoEngine::Postgres, check: true }
+        ));
+    }
+}

@@ -1,0 +1,143 @@
+//! How clients prove who they are, and how the servers are told.
+
+use super::choices::Method;
+use super::schema::options;
+use super::secret::Secret;
+use super::server::{IN_THE_FILE, INSTEAD};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+options! {
+    /// How clients prove who they are. With "scram" the client's own proof opens the server
+    /// too, so that Tidegate needs no more than the verifier; with "password" the password is
+    /// used on the server as well.
+    pub struct Auth {
+        /// "trust": not at all; "password": the password itself, to be used over TLS only;
+        /// "scram": SCRAM-SHA-256; "cert": a certificate whose common name is the user.
+        key method: Method = "scram";
+        /// Users by name.
+        key users: BTreeMap<String, User> => .example("app").shown();
+        /// A file with more users, one in a line: "name" "password", where the password may be
+        /// a SCRAM verifier (SCRAM-SHA-256$…). The form of PgBouncer's userlist.txt.
+        key users_file: Option<PathBuf> => .example("/etc/tidegate/userlist.txt");
+        /// Looks up other users in the database.
+        key auth_query: Option<AuthQuery>;
+    }
+}
+
+options! {
+    /// A user of this name.
+    pub struct User {
+        /// The password, or a SCRAM verifier as pg_authid.rolpassword has it.
+        secret password: Option<Secret> => .example("/run/secrets/app").shown();
+        /// The user towards the servers, when it is another one.
+        key server_user: Option<String> => .example("app");
+        /// The password towards the servers, for when the client's own proof cannot be passed
+        /// on: with "trust" and "cert", or with a server_user.
+        secret server_password: Option<Secret> => .example("/run/secrets/app-on-server");
+    } refused {
+        "password" => IN_THE_FILE, INSTEAD;
+        "server_password" => IN_THE_FILE, "write server_password_file = \"/run/secrets/NAME\", \
+            a file that holds nothing else, or server_password_env = \"NAME\", an environment \
+            variable";
+    }
+}
+
+options! {
+    /// Looks up users that are not listed, in the database itself.
+    pub struct AuthQuery {
+        /// The user that asks.
+        key user: String => .example("tidegate");
+        /// That user's password.
+        secret password: Option<Secret> => .example("/run/secrets/auth-query");
+        /// The database that is asked.
+        key database: String = "postgres";
+        /// Yields one row for the user $1: the name, then the verifier or null.
+        key query: String = "SELECT usename, passwd FROM pg_catalog.pg_shadow WHERE usename = $1";
+    } refused {
+        "password" => IN_THE_FILE, INSTEAD;
+    }
+}
+
+/// Why a line of a users file was not understood; never the line itself, it holds a password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct BadLine {
+    /// From 1.
+    pub(super) line: usize,
+    pub(super) says: &'static str,
+}
+
+/// Takes a quoted text, in which `""` is a quote, off the front.
+fn quoted(text: &str) -> Option<(String, &str)> {
+    let mut rest = text.trim_start().strip_prefix('"')?;
+    let mut found = String::new();
+    loop {
+        let end = rest.find('"')?;
+        found.push_str(&rest[..end]);
+        rest = &rest[end + 1..];
+        match rest.strip_prefix('"') {
+            Some(after) => {
+                found.push('"');
+                rest = after;
+            }
+            None => return Some((found, rest)),
+        }
+    }
+}
+
+/// Reads the form of PgBouncer's `userlist.txt`: `"name" "password"` in each line, `;` starts
+/// a comment. Source: pgbouncer.org/config.html, "Authentication file format".
+pub(super) fn users_of_file(text: &str) -> (BTreeMap<String, User>, Vec<BadLine>) {
+    let (mut users, mut bad) = (BTreeMap::new(), Vec::new());
+    for (number, line) in text.lines().enumerate() {
+        if line.trim().is_empty() || line.trim_start().starts_with(';') {
+            continue;
+        }
+        let parts = quoted(line).and_then(|(name, rest)| Some((name, quoted(rest)?.0)));
+        let says = match &parts {
+            None => "is not of the form \"name\" \"password\"",
+            Some((name, _)) if name.is_empty() => "has an empty name",
+            Some((name, _)) if users.contains_key(name) => "names a user for the second time",
+            Some((_, password)) if is_md5(password) => {
+                "has an md5 hash, which proves nothing to SCRAM: write the password or its SCRAM verifier"
+            }
+            Some(_) => "",
+        };
+        match parts {
+            Some((name, password)) if says.is_empty() => {
+                let password = Some(Secret::new(password)).filter(|p| !p.expose().is_empty());
+                users.insert(name, User { password, server_user: None, server_password: None });
+            }
+            _ => bad.push(BadLine { line: number + 1, says }),
+        }
+    }
+    (users, bad)
+}
+
+fn is_md5(password: &str) -> bool {
+    let hash = password.strip_prefix("md5");
+    hash.is_some_and(|h| h.len() == 32 && h.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_users_file_reads_as_pgbouncer_reads_it() {
+        let text =
+            "; comment\n\n\"app\" \"se\"\"cret\"\n  \"ro\" \"SCRAM-SHA-256$4096:x$y:z\" more\n";
+        let (users, bad) = users_of_file(text);
+        assert_eq!(bad, []);
+        assert_eq!(users["app"].password, Some(Secret::new("se\"cret")));
+        assert_eq!(users["ro"].password, Some(Secret::new("SCRAM-SHA-256$4096:x$y:z")));
+    }
+
+    #[test]
+    fn bad_lines_are_named_by_number_only() {
+        let text =
+            "app secret\n\"a\" \"b\"\n\"a\" \"c\"\n\"m\" \"md500000000000000000000000000000000\"";
+        let lines: Vec<usize> = users_of_file(text).1.iter().map(|b| b.line).collect();
+        assert_eq!(lines, [1, 3, 4]);
+    }
+}

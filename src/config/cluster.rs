@@ -1,0 +1,205 @@
+//! The options of one cluster: its nodes, how they are watched, routed to and pooled.
+
+use super::addresses::Address;
+use super::auth::Auth;
+use super::choices::{Engine, FailoverMode, ServerTlsMode};
+use super::schema::options;
+use super::secret::Secret;
+use super::server::{IN_THE_FILE, INSTEAD};
+use super::values::{Complaint, Value};
+use crate::{pool, route};
+use std::path::PathBuf;
+use std::time::Duration;
+use toml::de::DeValue;
+
+const SECOND: u64 = 1_000;
+const HOUR: u64 = 3_600 * SECOND;
+const DAY: u64 = 24 * HOUR;
+
+options! {
+    /// One cluster: a primary and its replicas.
+    pub struct Cluster {
+        /// What the servers are.
+        key engine: Engine = "postgres" => .restart();
+        /// The names that clients ask for and that lead here; "*" is any name that no other
+        /// cluster has. A name belongs to one cluster only.
+        key databases: Databases = "\"*\"";
+        /// The database servers. Which of them is the primary, they say themselves.
+        key nodes: Vec<Node>;
+        /// How the nodes are watched.
+        key monitor: Monitor;
+        /// TLS towards the nodes.
+        key tls: ServerTls;
+        /// Where reads may go.
+        key route: route::Settings;
+        /// Server connections and how clients share them.
+        key pool: pool::Settings;
+        /// How clients prove who they are.
+        key auth: Auth;
+        /// What happens when the primary is gone.
+        key failover: Failover;
+    } refused {
+        "backup" => "is not built yet", "remove this section";
+    }
+}
+
+options! {
+    /// One database server; 1 to 64 in a cluster.
+    pub struct Node {
+        /// Its name in logs, metrics and the console: letters, digits, - and _.
+        key name: String => .example("a");
+        /// Where it listens.
+        key address: Address => .example("10.0.0.1:5432");
+        /// Its share of reads relative to the other replicas. 0: none.
+        key weight: u32 = "1" => .limits(0, 1_000);
+        /// Marks the replica that backups should be taken from.
+        key backup: bool = "false";
+    }
+}
+
+options! {
+    /// How the nodes are watched. The user needs the right to log in and the role pg_monitor:
+    /// CREATE ROLE tidegate LOGIN PASSWORD '…' IN ROLE pg_monitor;
+    pub struct Monitor {
+        /// The user that Tidegate itself logs in as, on every node.
+        key user: String => .example("tidegate");
+        /// That user's password. None: the servers must trust this machine or its certificate.
+        secret password: Option<Secret> => .example("/run/secrets/monitor").shown();
+        /// The database that Tidegate itself connects to.
+        key database: String = "postgres";
+        /// How often each node is asked for its role and position.
+        key interval: Duration = "100ms" => .limits(10, 60 * SECOND);
+        /// How long a node may take to answer before it counts as unreachable.
+        key probe_timeout: Duration = "1s" => .limits(10, 60 * SECOND);
+    } refused {
+        "password" => IN_THE_FILE, INSTEAD;
+    }
+}
+
+options! {
+    /// TLS towards the nodes, in libpq's words.
+    pub struct ServerTls {
+        /// "disable": never; "prefer": where the node has it; "require": always, with nothing
+        /// verified; "verify-ca": with a certificate that ca signed; "verify-full": one that
+        /// names the host too.
+        key mode: ServerTlsMode = "prefer";
+        /// Certificates, in PEM form, of those who may sign the nodes' certificates.
+        key ca: Option<PathBuf> => .example("/etc/tidegate/servers-ca.crt");
+        /// A certificate to show to the nodes, in PEM form.
+        key cert: Option<PathBuf> => .example("/etc/tidegate/client.crt");
+        /// The private key of cert, in PEM form.
+        key key: Option<PathBuf> => .example("/etc/tidegate/client.key");
+    }
+}
+
+options! {
+    /// Where reads may go. Writes go to the primary, always.
+    for route::Settings {
+        /// What a read is promised. "eventual": any healthy replica; "bounded": a replica that
+        /// misses nothing older than max_staleness; "primary": never a replica.
+        key consistency: route::Consistency = "bounded";
+        /// How old the data of a replica may be at most, by this proxy's own clock.
+        key max_staleness: Duration = "1s" => .limits(1, DAY);
+        /// How long a read waits for a replica to become fresh enough.
+        key read_wait: Duration = "50ms" => .limits(0, HOUR);
+        /// What becomes of a read that no replica may answer: it goes to the "primary", or it
+        /// fails with an "error".
+        key fallback: route::Fallback = "primary";
+    }
+}
+
+options! {
+    /// Server connections and how clients share them. A pool belongs to one node, user and
+    /// database.
+    for pool::Settings {
+        /// When a client gives its server connection back: after each "transaction", or when
+        /// the "session" ends.
+        key mode: pool::Mode = "transaction";
+        /// Server connections of one pool, at most.
+        key size: usize = "20" => .limits(1, 10_000);
+        /// Server connections of one pool that stay open even when nobody uses them.
+        key min_idle: usize = "0" => .limits(0, 10_000);
+        /// Server connections to one node, over all pools of the cluster. 0: no limit.
+        key max_per_node: usize = "0" => .limits(0, 100_000);
+        /// Clients of the cluster, at most.
+        key max_clients: usize = "5000" => .limits(1, 1_000_000);
+        /// Clients of the cluster from one address, at most. 0: no limit.
+        key max_clients_per_address: usize = "0" => .limits(0, 1_000_000);
+        /// How long a client waits for a server connection before its statement fails.
+        key query_wait: Duration = "30s" => .limits(1, DAY);
+        /// How long opening a server connection may take, login included.
+        key connect_timeout: Duration = "5s" => .limits(10, HOUR);
+        /// A server connection older than this, less up to a tenth by chance, is closed as
+        /// soon as nobody uses it.
+        key max_lifetime: Duration = "1h" => .limits(SECOND, 365 * DAY);
+        /// A server connection that nobody used for so long is closed, down to min_idle.
+        key idle_timeout: Duration = "10m" => .limits(SECOND, 365 * DAY);
+        /// A server connection that nobody used for so long is asked for a sign of life
+        /// before a client gets it.
+        key check_after: Duration = "30s" => .limits(0, DAY);
+        /// Connections to one node that may be in the middle of opening at the same time.
+        key connecting: usize = "4" => .limits(1, 1_000);
+        /// Prepared statements kept on one server connection; the least used goes first.
+        key max_prepared: usize = "500" => .limits(1, 100_000);
+    }
+}
+
+options! {
+    /// What happens when the primary is gone.
+    pub struct Failover {
+        /// Who promotes a replica. "off": somebody else; Tidegate follows what the servers say.
+        key mode: FailoverMode = "off";
+        /// How long a statement that needs the primary waits for one before it fails.
+        key hold: Duration = "10s" => .limits(0, HOUR);
+    } refused {
+        "guarantee" => "is not built yet", "remove this line";
+    }
+}
+
+/// The database names that lead to a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Databases {
+    pub names: Vec<String>,
+    /// Also every name that no other cluster has.
+    pub any: bool,
+}
+
+impl Value for Databases {
+    const QUOTED: bool = false;
+    fn allowed() -> String {
+        "a list of names such as [\"orders\", \"billing\"], or \"*\"".into()
+    }
+    fn from_toml(value: &DeValue<'_>) -> Result<Self, Complaint> {
+        let complaint = || Complaint::new(format!("must be {}", Self::allowed()));
+        let mut names = Vec::new();
+        match value {
+            DeValue::Array(list) => {
+                for name in list.iter() {
+                    let name = name.get_ref().as_str().filter(|name| !name.is_empty());
+                    names.push(name.ok_or_else(complaint)?.to_string());
+                }
+            }
+            DeValue::String(text) if text == "*" => names.push("*".into()),
+            DeValue::String(text) => {
+                return Err(complaint().hint(format!("a single name is a list too: [{text:?}]")));
+            }
+            _ => return Err(complaint()),
+        }
+        if names.is_empty() {
+            return Err(complaint());
+        }
+        let any = names.iter().any(|name| name == "*");
+        names.retain(|name| name != "*");
+        Ok(Databases { names, any })
+    }
+    fn show(&self) -> String {
+        let star = self.any.then_some("*");
+        if self.names.is_empty() {
+            return "\"*\"".into();
+        }
+        format!("{:?}", self.names.iter().map(String::as_str).chain(star).collect::<Vec<_>>())
+    }
+    fn placeholder() -> Self {
+        Databases { names: Vec::new(), any: false }
+    }
+}

@@ -1,0 +1,121 @@
+//! The options of the process: where it listens, what it logs, who may look.
+
+use super::addresses::Door;
+use super::choices::{ClientTlsMode, Format, Level};
+use super::cluster::Cluster;
+use super::schema::options;
+use super::secret::Secret;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+const MINUTE: u64 = 60_000;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+pub(super) const IN_THE_FILE: &str = "a password does not belong in this file";
+pub(super) const INSTEAD: &str = "write password_file = \"/run/secrets/NAME\", a file that holds \
+     nothing else, or password_env = \"NAME\", an environment variable";
+
+options! {
+    /// Every option of one Tidegate process.
+    pub struct Settings {
+        /// Folder for what must survive a restart.
+        key state_dir: PathBuf = "/var/lib/tidegate" => .restart();
+        /// How long running transactions may take to finish after SIGTERM. Clients that are
+        /// still busy then are disconnected.
+        key shutdown_timeout: Duration = "30s" => .limits(0, DAY);
+        /// Threads that serve clients. 0: one for each processor.
+        key workers: usize = "0" => .limits(0, 1024).restart();
+        /// What Tidegate logs.
+        key log: Log;
+        /// Where Tidegate listens.
+        key listen: Listen;
+        /// TLS towards clients.
+        key tls: ClientTls;
+        /// Who may log in to the console.
+        key console: Console;
+        /// Who may read metrics and the API.
+        key http: Http;
+        /// The clusters behind this proxy.
+        key clusters: BTreeMap<String, Cluster> => .example("orders").shown();
+    }
+}
+
+options! {
+    /// What Tidegate says on standard error.
+    pub struct Log {
+        /// The least severe events that are logged.
+        key level: Level = "info";
+        /// Lines for people, or one JSON object for each event.
+        key format: Format = "text" => .restart();
+    }
+}
+
+options! {
+    /// Where Tidegate listens. By default only this machine can connect. A listener for other
+    /// machines needs authentication: postgres an auth.method other than "trust" in every
+    /// cluster, console its users, http a token.
+    pub struct Listen {
+        /// For applications: PostgreSQL's protocol.
+        key postgres: Door = "127.0.0.1:6432" => .restart();
+        /// For administrators, with psql and the database name tidegate.
+        key console: Door = "127.0.0.1:6433" => .restart();
+        /// For machines: /metrics, /healthz and /readyz.
+        key http: Door = "127.0.0.1:6480" => .restart();
+        /// Connections that the kernel holds until Tidegate accepts them.
+        key backlog: u32 = "1024" => .limits(1, 65_535).restart();
+        /// Lets a second Tidegate open the same ports (SO_REUSEPORT), so that a restart
+        /// refuses no connection: start the new process, then stop the old one.
+        key reuse_port: bool = "false" => .restart();
+        /// How long a client may take from its connection to the end of its login.
+        key login_timeout: Duration = "15s" => .limits(100, HOUR);
+    } refused {
+        "mysql" => "is not built yet; this release speaks PostgreSQL only", "remove this line";
+    }
+}
+
+options! {
+    /// TLS towards clients. Certificate, key and CA are read again on reload.
+    pub struct ClientTls {
+        /// "off": declined; "allow": a client may use it; "require": a client must use it;
+        /// "verify": a client must also show a certificate that ca signed.
+        key mode: ClientTlsMode = "off";
+        /// This proxy's certificate in PEM form, followed by its intermediate ones.
+        key cert: Option<PathBuf> => .example("/etc/tidegate/server.crt");
+        /// The private key of cert, in PEM form.
+        key key: Option<PathBuf> => .example("/etc/tidegate/server.key");
+        /// Certificates, in PEM form, of those who may sign the certificates of clients.
+        key ca: Option<PathBuf> => .example("/etc/tidegate/clients-ca.crt");
+    }
+}
+
+options! {
+    /// Who may log in to the console. Without users, whoever reaches it may do everything;
+    /// it must be on loopback then.
+    pub struct Console {
+        /// Administrators by name.
+        key users: BTreeMap<String, ConsoleUser> => .example("admin");
+    }
+}
+
+options! {
+    /// An administrator of this name. The password is checked by SCRAM-SHA-256.
+    pub struct ConsoleUser {
+        /// This administrator's password.
+        secret password: Option<Secret> => .example("/run/secrets/admin");
+    } refused {
+        "password" => IN_THE_FILE, INSTEAD;
+    }
+}
+
+options! {
+    /// Who may read metrics and the API. /healthz and /readyz are open to all.
+    pub struct Http {
+        /// The bearer token that clients must send: "Authorization: Bearer TOKEN".
+        secret token: Option<Secret> => .example("/run/secrets/http-token");
+    } refused {
+        "token" => "a token does not belong in this file",
+            "write token_file = \"/run/secrets/NAME\" or token_env = \"NAME\"";
+    }
+}
