@@ -19,18 +19,18 @@
 //! ```
 
 pub mod admin;
+pub mod app;
+pub mod config;
 pub mod http;
 pub mod lab;
 pub mod monitor;
-pub mod app;
-pub mod config;
 pub mod net;
 pub mod pg;
 pub mod pool;
 pub mod refusal;
 pub mod route;
 pub mod sql;
-pub mod telemetry;
 pub mod task;
+pub mod telemetry;
 pub mod topology;
 pub mod view;

@@ -36,7 +36,9 @@ pub enum Refusal {
     /// The server said why it ended the connection; the code is its own.
     #[error("node {node} ended the connection: {message}")]
     ServerEnded { node: Arc<str>, code: String, message: String },
-    #[error("the connection to node {node} was lost while a write was under way: its outcome is unknown")]
+    #[error(
+        "the connection to node {node} was lost while a write was under way: its outcome is unknown"
+    )]
     OutcomeUnknown { node: Arc<str> },
     #[error("the answer from node {node} was cut off and is incomplete")]
     AnswerCut { node: Arc<str> },

@@ -2,5 +2,10 @@
 
 pub mod cli;
 pub mod connect;
+mod control;
 mod demo;
-mod run;
+mod listeners;
+mod picture;
+pub mod run;
+mod upkeep;
+mod wire;

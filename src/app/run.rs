@@ -1,11 +1,160 @@
-//! `tidegate run`: the proxy, wired from its configuration.
+//! `tidegate run`: the proxy, wired from its configuration, until it is told to stop.
 
-use crate::config::Config;
+use super::control::Console;
+use super::{listeners, wire};
+use crate::config::{self, Config, Settings};
+use crate::task::Tasks;
+use crate::{admin, http, telemetry};
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
+use thiserror::Error;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Why the proxy does not run.
+#[derive(Debug, Error)]
+pub enum RunError {
+    #[error(transparent)]
+    Wire(#[from] wire::WireError),
+    #[error(transparent)]
+    Listen(#[from] listeners::ListenError),
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("the log: {0}")]
+    Log(#[from] telemetry::logs::LogError),
+    #[error("console.users.{user}: {cause}")]
+    ConsoleUser { user: String, cause: String },
+}
 
 /// Runs the proxy until it is told to stop. `path` is read again on reload.
-pub(super) fn run(_config: Config, path: &Path) -> ExitCode {
-    eprintln!("tidegate: {} is fine, but this build has no proxy in it", path.display());
-    ExitCode::FAILURE
+pub(super) fn run(config: Config, path: &Path) -> ExitCode {
+    match try_run(config, path) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tidegate: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn try_run(config: Config, path: &Path) -> Result<(), RunError> {
+    let log = &config.settings.log;
+    let format = match log.format {
+        config::Format::Text => telemetry::logs::Format::Text,
+        config::Format::Json => telemetry::logs::Format::Json,
+    };
+    let level = format!("{:?}", log.level).to_lowercase();
+    telemetry::logs::init(&level, format)?;
+    let runtime = runtime(config.settings.workers)?;
+    runtime.block_on(async {
+        let proxy = Proxy::start(config, path).await?;
+        until_told(&proxy).await?;
+        proxy.stop().await;
+        Ok(())
+    })
+}
+
+/// `workers` 0: one thread for each core.
+pub fn runtime(workers: usize) -> io::Result<Runtime> {
+    let mut builder = Builder::new_multi_thread();
+    if workers > 0 {
+        builder.worker_threads(workers);
+    }
+    builder.enable_all().thread_name("tidegate").build()
+}
+
+/// A running proxy.
+pub struct Proxy {
+    pub console: Arc<Console>,
+    tasks: Tasks,
+}
+
+impl Proxy {
+    /// Opens the listeners and starts everything behind them.
+    pub async fn start(config: Config, path: &Path) -> Result<Proxy, RunError> {
+        let tasks = Tasks::new();
+        let settings = config.settings.clone();
+        let open = listeners::open(&settings.listen)?;
+        let engine = Arc::new(wire::engine(&settings, tasks.clone())?);
+        let console = Arc::new(Console::new(config, path, engine.clone(), open.addresses()));
+        if let Some(listener) = open.postgres {
+            let engine = engine.clone();
+            tasks.spawn("postgres listener", |stop| engine.listen(listener, stop));
+        }
+        tasks.spawn("pool upkeep", |stop| super::upkeep::tend_pools(engine.clone(), stop));
+        tasks.spawn("role changes", |stop| super::upkeep::follow_roles(engine.clone(), stop));
+        if let Some(listener) = open.console {
+            let (settings, control) = (console_settings(&settings)?, console.clone());
+            tasks.spawn("console", |mut stop| async move {
+                let ended =
+                    admin::serve(listener, settings, control, async move { stop.stopped().await });
+                if let Err(error) = ended.await {
+                    tracing::error!(%error, "the console ended");
+                }
+            });
+        }
+        if let Some(listener) = open.http {
+            let token = settings.http.token.as_ref().map(|t| t.expose().into());
+            let source = console.clone();
+            let source: http::Source = Arc::new(move || admin::Control::view(&*source));
+            tasks.spawn("http", |mut stop| async move {
+                let settings = http::Settings { token };
+                let stopped = async move { stop.stopped().await };
+                if let Err(error) = http::serve(listener, settings, source, None, stopped).await {
+                    tracing::error!(%error, "http ended");
+                }
+            });
+        }
+        Ok(Proxy { console, tasks })
+    }
+
+    /// Drains, then ends every task.
+    pub async fn stop(self) {
+        let left = self.console.drain().await;
+        if left > 0 {
+            tracing::warn!(clients = left, "shutdown_timeout is over; these clients are cut off");
+        }
+        const LEAVE: std::time::Duration = std::time::Duration::from_secs(3);
+        let late = self.tasks.shutdown(LEAVE).await;
+        if !late.is_empty() {
+            tracing::warn!(tasks = ?late, "did not end in time");
+        }
+    }
+}
+
+fn console_settings(settings: &Settings) -> Result<admin::Settings, RunError> {
+    let mut users = admin::Credentials::default();
+    for (user, entry) in &settings.console.users {
+        if let Some(password) = &entry.password {
+            users
+                .add(user, password.expose())
+                .map_err(|e| RunError::ConsoleUser { user: user.clone(), cause: e.to_string() })?;
+        }
+    }
+    Ok(admin::Settings { users, ..admin::Settings::default() })
+}
+
+/// Until SIGTERM, SIGINT or the console's SHUTDOWN; SIGHUP reloads.
+async fn until_told(proxy: &Proxy) -> io::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    loop {
+        // All branches are cancel-safe.
+        tokio::select! {
+            _ = hangup.recv() => match admin::Control::reload(&*proxy.console) {
+                Ok(done) => tracing::info!(
+                    changed = ?done.changed, needs_restart = ?done.needs_restart, "reloaded"
+                ),
+                Err(problems) => tracing::error!("not reloaded:\n{problems}"),
+            },
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            () = proxy.console.told_to_stop() => break,
+        }
+    }
+    tracing::info!("shutting down");
+    Ok(())
 }

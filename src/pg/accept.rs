@@ -102,9 +102,10 @@ impl Arriving {
         if engine.is_draining() {
             return Err(Refusal::ShuttingDown.into());
         }
-        let must = engine.acceptor.as_ref().is_some_and(|a| {
-            matches!(a.mode(), ClientMode::Require | ClientMode::Verify)
-        });
+        let must = engine
+            .acceptor
+            .as_ref()
+            .is_some_and(|a| matches!(a.mode(), ClientMode::Require | ClientMode::Verify));
         if must && self.channel.is_none() {
             return Err(Refusal::TlsRequired.into());
         }
@@ -119,15 +120,18 @@ impl Arriving {
         let secret = fresh_secret(hello.minor)?;
         let application = asked.params.get("application_name").cloned();
         let entry = engine.clients.enter(|id| {
-            ClientEntry::new(id, NewClient {
-                user: pools.user.clone(),
-                database: pools.database.clone(),
-                cluster: cluster.name.clone(),
-                address,
-                tls: self.channel.is_some(),
-                secret,
-                application: application.unwrap_or_else(|| "".into()),
-            })
+            ClientEntry::new(
+                id,
+                NewClient {
+                    user: pools.user.clone(),
+                    database: pools.database.clone(),
+                    cluster: cluster.name.clone(),
+                    address,
+                    tls: self.channel.is_some(),
+                    secret,
+                    application: application.unwrap_or_else(|| "".into()),
+                },
+            )
         });
         self.say_hello(&accepted, &greeting, &entry).await?;
         let pin = (cluster.pool_settings.load().mode == Mode::Session).then_some(Pin::Mode);
@@ -175,9 +179,9 @@ impl Arriving {
     fn refuse_early_bytes(&self) -> Result<(), Refusal> {
         match self.input.is_empty() {
             true => Ok(()),
-            false => Err(Refusal::Protocol(
-                "received unencrypted data after the request for TLS".into(),
-            )),
+            false => {
+                Err(Refusal::Protocol("received unencrypted data after the request for TLS".into()))
+            }
         }
     }
 
@@ -256,7 +260,9 @@ impl Arriving {
     ) -> Result<Accepted, Stopped> {
         let auth = cluster.live.load().auth.clone();
         let credential = cluster.credential(&asked.user, &asked.database).await?;
-        if auth.method == Method::Trust && credential.is_none() && !cluster.users.current().is_empty()
+        if auth.method == Method::Trust
+            && credential.is_none()
+            && !cluster.users.current().is_empty()
         {
             tracing::debug!(user = asked.user, "a user without an entry comes in by trust");
         }

@@ -300,7 +300,7 @@ impl Client {
         lease.entry.client.store(self.entry.id, Ordering::Relaxed);
         self.entry.link(CancelTarget { node, server, key });
         self.entry.set_state(ClientState::Active);
-        self.cluster.begin(node);
+        self.cluster.begin(node, wants);
         self.node = Some(node);
         self.link = Some(lease);
         Ok(())
@@ -331,9 +331,9 @@ impl Client {
     /// The server goes back to its pool, or is closed, when the session does not need it.
     fn let_go(&mut self) {
         if self.link.is_none() || !self.session.may_leave() {
-            self.entry.note_pin(self.session.pin);
-            return;
+            return self.entry.note(self.session.tx, self.session.pin);
         }
+        self.entry.note(Tx::Idle, None);
         let on_server = self.session.variables.leave();
         let cancelled = self.unlink();
         let Some(mut lease) = self.link.take() else { return };
@@ -446,4 +446,3 @@ impl Ended {
         matches!(self, Ended::Retry(_) | Ended::Fatal(_) | Ended::ServerLost(_))
     }
 }
-

@@ -234,10 +234,9 @@ impl Cluster {
     ) -> Refusal {
         let cluster = self.name.clone();
         match (cause, because) {
-            (Some((node, error)), _) => Refusal::ServerUnreachable {
-                node: self.node_name(node),
-                cause: error.to_string(),
-            },
+            (Some((node, error)), _) => {
+                Refusal::ServerUnreachable { node: self.node_name(node), cause: error.to_string() }
+            }
             (None, Because::NoFreshReplica) => Refusal::NoFreshReplica { cluster },
             (None, _) => Refusal::NoPrimary { cluster, waited },
         }
@@ -274,11 +273,12 @@ impl Cluster {
     }
 
     /// A transaction begins on `node`.
-    pub fn begin(&self, node: NodeId) {
+    pub fn begin(&self, node: NodeId, wants: Wants) {
         let seen = self.monitor.published().load();
         let load = &seen.node(node).load;
         load.outstanding.fetch_add(1, Ordering::Relaxed);
-        load.served.fetch_add(1, Ordering::Relaxed);
+        let served = if wants == Wants::Read { &load.reads } else { &load.writes };
+        served.fetch_add(1, Ordering::Relaxed);
         self.counters.transactions.increment();
     }
 

@@ -202,8 +202,8 @@ impl Talk {
     /// The next frame; an ErrorResponse is an error.
     async fn read(&mut self) -> Result<(u8, BytesMut), ConnectError> {
         loop {
-            let header = wire::peek(&self.input)
-                .map_err(|e| ConnectError::NotPostgres(e.to_string()))?;
+            let header =
+                wire::peek(&self.input).map_err(|e| ConnectError::NotPostgres(e.to_string()))?;
             if let Some(header) = header {
                 if header.len > LOGIN_FRAME {
                     return Err(self.unexpected(header.tag));

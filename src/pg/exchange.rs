@@ -210,8 +210,7 @@ impl Client {
         }
         self.batch.clear();
         let cluster = self.cluster.clone();
-        let planner =
-            Planner { classifier: &cluster.classifier, statements: &cluster.statements };
+        let planner = Planner { classifier: &cluster.classifier, statements: &cluster.statements };
         planner.advance(&mut self.session, &mut self.batch, &self.input)?;
         if self.batch.frames.is_empty() {
             return Ok(false);
@@ -322,10 +321,7 @@ mod tests {
         let mut input = Vec::new();
         input.extend_from_slice(b"d\0\0\0\x06ab");
         input.extend_from_slice(b"S\0\0\0\x04");
-        assert_eq!(
-            copy_span(&input),
-            Ok(CopySpan { forward: 7, drop: 5, tail: 0, ends: false })
-        );
+        assert_eq!(copy_span(&input), Ok(CopySpan { forward: 7, drop: 5, tail: 0, ends: false }));
         assert_eq!(
             copy_span(b"d\0\0\0\x0aab"),
             Ok(CopySpan { forward: 7, drop: 0, tail: 4, ends: false })

@@ -4,7 +4,11 @@ use super::params::Params;
 use crate::refusal::Refusal;
 
 /// Notes one pair of the startup packet, unless it is not a session parameter.
-pub(super) fn startup_parameter(params: &mut Params, name: &[u8], value: &[u8]) -> Result<(), Refusal> {
+pub(super) fn startup_parameter(
+    params: &mut Params,
+    name: &[u8],
+    value: &[u8],
+) -> Result<(), Refusal> {
     let not_text = |_| Refusal::Protocol("a startup parameter is not valid UTF-8".into());
     let name = std::str::from_utf8(name).map_err(not_text)?;
     let value = std::str::from_utf8(value).map_err(not_text)?;
@@ -29,9 +33,10 @@ fn options(params: &mut Params, text: &str) -> Result<(), Refusal> {
             Some(pair) => pair,
             None => word,
         };
-        let (name, value) = pair.split_once('=').filter(|_| word.starts_with('-')).ok_or_else(
-            || Refusal::Unsupported(format!("{word:?} in the startup options: use -c name=value")),
-        )?;
+        let (name, value) =
+            pair.split_once('=').filter(|_| word.starts_with('-')).ok_or_else(|| {
+                Refusal::Unsupported(format!("{word:?} in the startup options: use -c name=value"))
+            })?;
         // PostgreSQL takes dashes in long options for underscores.
         params.set(&name.replace('-', "_").to_ascii_lowercase(), value.into());
     }

@@ -1,13 +1,12 @@
 //! The monitor's question to a PostgreSQL server, over a connection of its own.
 
+use super::connect::{ConnectError, Node};
 use crate::monitor::{Line, Observation, Probe, ProbeError};
 use crate::topology::{Lsn, Position, Timeline};
 use std::sync::Arc;
 use tokio::task::JoinHandle;
-use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::types::PgLsn;
-use tokio_postgres::{Client, Config, NoTls, Row, Socket, Statement};
-use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_postgres::{Client, Config, NoTls, Row, Statement};
 
 /// What pg_stat_activity shows.
 const APPLICATION: &str = "tidegate monitor";
@@ -41,24 +40,25 @@ SELECT standby,
 /// The way to one server: where it is, and who asks.
 #[derive(Clone)]
 pub struct PgProbe {
+    node: Arc<Node>,
     config: Config,
-    tls: Option<MakeRustlsConnect>,
 }
 
 impl PgProbe {
-    /// `config` names host, port, user, password and database; the session's own settings are
-    /// added here. `tls`: how to verify the server, when `config` wants TLS.
-    pub fn new(mut config: Config, tls: Option<rustls::ClientConfig>) -> PgProbe {
+    /// `config` names user, password and database; the node says where and with which TLS.
+    pub fn new(node: Arc<Node>, mut config: Config) -> PgProbe {
         config.application_name(APPLICATION);
-        PgProbe { config, tls: tls.map(MakeRustlsConnect::new) }
+        PgProbe { node, config }
     }
+}
 
-    async fn open<T>(&self, tls: T) -> Result<PgLine, ProbeError>
-    where
-        T: MakeTlsConnect<Socket>,
-        T::Stream: Send + 'static,
-    {
-        let (client, connection) = self.config.connect(tls).await.map_err(failure)?;
+impl Probe for PgProbe {
+    type Line = PgLine;
+
+    async fn connect(&self) -> Result<PgLine, ProbeError> {
+        let unreachable = |e: ConnectError| ProbeError::Unreachable(e.to_string());
+        let (stream, _) = self.node.dial().await.map_err(unreachable)?;
+        let (client, connection) = self.config.connect_raw(stream, NoTls).await.map_err(failure)?;
         let driver = Driver(tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "monitor connection ended");
@@ -68,17 +68,6 @@ impl PgProbe {
         let question = client.prepare(QUESTION).await.map_err(failure)?;
         let server = Server::read(&greeting)?;
         Ok(PgLine { client, driver, question, server, timeline: None })
-    }
-}
-
-impl Probe for PgProbe {
-    type Line = PgLine;
-
-    async fn connect(&self) -> Result<PgLine, ProbeError> {
-        match &self.tls {
-            Some(tls) => self.open(tls.clone()).await,
-            None => self.open(NoTls).await,
-        }
     }
 }
 

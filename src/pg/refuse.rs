@@ -21,7 +21,9 @@ pub(super) fn put(out: &mut BytesMut, refusal: &Refusal, severity: Severity) {
     let (code, hint) = code_and_hint(refusal);
     let message = match refusal {
         // Applications and tests know PostgreSQL's own words.
-        Refusal::Authentication(user) => format!("password authentication failed for user \"{user}\""),
+        Refusal::Authentication(user) => {
+            format!("password authentication failed for user \"{user}\"")
+        }
         Refusal::ServerEnded { message, .. } => message.clone(),
         other => other.to_string(),
     };
@@ -41,7 +43,9 @@ fn code_and_hint(refusal: &Refusal) -> (&str, &'static str) {
         }
         Refusal::Authentication(_) => ("28P01", ""),
         Refusal::TlsRequired => ("28000", "Connect with sslmode=require or stronger."),
-        Refusal::Protocol(_) => ("08P01", "The client and the proxy do not speak the same protocol."),
+        Refusal::Protocol(_) => {
+            ("08P01", "The client and the proxy do not speak the same protocol.")
+        }
         Refusal::Unsupported(_) => ("0A000", ""),
         Refusal::LoginTimeout(_) => ("57014", "The login has to be finished sooner."),
         Refusal::TooManyClients { .. } => {
@@ -64,13 +68,17 @@ fn code_and_hint(refusal: &Refusal) -> (&str, &'static str) {
         Refusal::ServerLost { .. } => {
             ("08006", "The transaction was rolled back with its connection: try it again.")
         }
-        Refusal::ServerEnded { code, .. } => (code, "The transaction was rolled back: try it again."),
+        Refusal::ServerEnded { code, .. } => {
+            (code, "The transaction was rolled back: try it again.")
+        }
         Refusal::OutcomeUnknown { .. } => {
             ("08007", "It may or may not have been committed: look before you repeat it.")
         }
         Refusal::AnswerCut { .. } => ("40001", "Discard the rows received so far and try again."),
         Refusal::Desynchronised { .. } => ("08P01", "The server connection was closed."),
-        Refusal::Parameter { .. } => ("22023", "RESET the parameter, or set it to what is allowed."),
+        Refusal::Parameter { .. } => {
+            ("22023", "RESET the parameter, or set it to what is allowed.")
+        }
         Refusal::ShuttingDown | Refusal::Killed => ("57P01", "Connect again."),
         Refusal::Internal(_) => ("XX000", "Please report it, with the proxy's log."),
     }

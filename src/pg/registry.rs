@@ -111,6 +111,8 @@ pub struct ClientEntry {
     link: Mutex<Link>,
     pub last_route: Mutex<Option<LastRoute>>,
     pub pin: AtomicU8,
+    /// The transaction status byte of ReadyForQuery.
+    transaction: AtomicU8,
     killed: AtomicBool,
     waker: Mutex<Option<Waker>>,
 }
@@ -165,6 +167,7 @@ impl ClientEntry {
             link: Mutex::default(),
             last_route: Mutex::new(None),
             pin: AtomicU8::new(u8::MAX),
+            transaction: AtomicU8::new(b'I'),
             killed: AtomicBool::new(false),
             waker: Mutex::new(None),
         }
@@ -201,7 +204,17 @@ impl ClientEntry {
         Pin::ALL.get(usize::from(self.pin.load(Ordering::Relaxed))).map(|pin| pin.name())
     }
 
-    pub fn note_pin(&self, pin: Option<Pin>) {
+    /// `idle`, `open` or `failed`.
+    pub fn transaction(&self) -> &'static str {
+        match self.transaction.load(Ordering::Relaxed) {
+            b'T' => "open",
+            b'E' => "failed",
+            _ => "idle",
+        }
+    }
+
+    pub fn note(&self, tx: super::session::Tx, pin: Option<Pin>) {
+        self.transaction.store(tx.status(), Ordering::Relaxed);
         self.pin.store(pin.map_or(u8::MAX, |pin| pin as u8), Ordering::Relaxed);
     }
 

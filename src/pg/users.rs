@@ -20,6 +20,13 @@ pub struct Asked {
     known: Mutex<HashMap<String, (Instant, Option<Arc<Credential>>)>>,
 }
 
+impl Asked {
+    /// Asks again from now on.
+    pub fn forget(&self) {
+        self.known.lock().clear();
+    }
+}
+
 impl Cluster {
     /// What `user` proves itself by; `None`: there is no such user.
     pub async fn credential(

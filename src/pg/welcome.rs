@@ -48,12 +48,11 @@ pub(super) async fn learn(mut lease: Lease, params: &Arc<Params>) -> Result<Gree
     let replay = lease.backend.params.replay(params);
     let mut greeting = (*lease.greeting).clone();
     // What the previous user of the connection set does not concern this one: the reset reports.
-    let mut note = |name: &[u8], value: &[u8]| {
-        match greeting.iter_mut().find(|(known, _)| **known == *name) {
+    let mut note =
+        |name: &[u8], value: &[u8]| match greeting.iter_mut().find(|(known, _)| **known == *name) {
             Some((_, known)) => *known = value.into(),
             None => greeting.push((name.into(), value.into())),
-        }
-    };
+        };
     if !replay.sql.is_empty() {
         match lease.run(&replay.sql, &mut note).await {
             Ok(()) => {}

@@ -1,8 +1,8 @@
 //! The pool: who gets the next server connection, and when one is opened or closed.
 
+use super::Settings;
 use super::budget::{Budget, Sharer};
 use super::lent::{Held, Lease};
-use super::Settings;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -57,6 +57,8 @@ struct State<C: Connector> {
     connecting: usize,
     /// Connections of an older generation are closed when they come back.
     generation: u64,
+    /// Connections opened since the start.
+    opened: u64,
 }
 
 /// How a pool stands.
@@ -68,6 +70,11 @@ pub struct Counts {
     pub waiting: usize,
     /// How long the first in the queue has been waiting.
     pub longest_wait: Duration,
+    /// Idle for so long that they are checked before they are lent.
+    pub used: usize,
+    /// Opened and closed since the start.
+    pub opened: u64,
+    pub closed: u64,
 }
 
 /// Server connections of one node, user and database.
@@ -94,6 +101,7 @@ impl<C: Connector> Pool<C> {
                 open: 0,
                 connecting: 0,
                 generation: 0,
+                opened: 0,
             }),
             budget,
         });
@@ -152,8 +160,7 @@ impl<C: Connector> Pool<C> {
                 let waited = started.elapsed();
                 return Err(PoolError::Exhausted { waited, size: settings.size });
             };
-            let healthy =
-                idle <= settings.check_after || self.connector.check(&mut lease).await;
+            let healthy = idle <= settings.check_after || self.connector.check(&mut lease).await;
             if healthy && C::is_quiet(&mut lease) {
                 return Ok(lease);
             }
@@ -221,7 +228,11 @@ impl<C: Connector> Pool<C> {
         let generation = self.state.lock().generation;
         match self.connector.connect().await {
             Ok(conn) => {
-                self.state.lock().connecting -= 1;
+                {
+                    let mut state = self.state.lock();
+                    state.connecting -= 1;
+                    state.opened += 1;
+                }
                 let expires = Instant::now() + jittered(settings.max_lifetime);
                 self.put_back(Held { conn, expires, generation });
             }
@@ -325,12 +336,16 @@ impl<C: Connector> Pool<C> {
     }
 
     pub fn counts(&self) -> Counts {
+        let check_after = self.settings.load().check_after;
         let state = self.state.lock();
         Counts {
             idle: state.idle.len(),
             lent: state.open - state.idle.len() - state.connecting,
             connecting: state.connecting,
             waiting: state.waiting.len(),
+            used: state.idle.iter().filter(|i| i.since.elapsed() > check_after).count(),
+            opened: state.opened,
+            closed: state.opened - (state.open - state.connecting) as u64,
             longest_wait: state.waiting.front().map_or(Duration::ZERO, |w| w.since.elapsed()),
         }
     }

@@ -58,8 +58,10 @@ impl Role {
 pub struct Load {
     /// Transactions that hold a server connection of this node now.
     pub outstanding: AtomicU32,
-    /// Transactions ever sent to this node.
-    pub served: AtomicU64,
+    /// Reads ever sent to this node.
+    pub reads: AtomicU64,
+    /// Everything else ever sent to it.
+    pub writes: AtomicU64,
 }
 
 impl Load {

@@ -138,7 +138,11 @@ impl Session {
         match step {
             Step::Plain | Step::Begin { .. } | Step::DiscardOther | Step::ShowTidegate(_) => {}
             Step::Commit | Step::Rollback => {
-                if tag.starts_with(b"COMMIT") { self.variables.commit() } else { self.rollback() }
+                if tag.starts_with(b"COMMIT") {
+                    self.variables.commit()
+                } else {
+                    self.rollback()
+                }
             }
             Step::Savepoint(name) => self.variables.savepoint(name),
             Step::Release(name) => self.variables.release(name),

@@ -10,16 +10,27 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub enum Owed {
     /// Parse. `ours`: injected, the client never asked for it.
-    Parse { ours: bool, statement: u64, defines: Option<Box<[u8]>> },
+    Parse {
+        ours: bool,
+        statement: u64,
+        defines: Option<Box<[u8]>>,
+    },
     Bind,
     /// Describe of a statement or a portal: (ParameterDescription) RowDescription | NoData.
     Describe,
     /// Execute; with the analysis of its statement when that has an effect on the session.
-    Execute { effect: Option<Arc<Analysis>> },
-    Close { ours: bool },
+    Execute {
+        effect: Option<Arc<Analysis>>,
+    },
+    Close {
+        ours: bool,
+    },
     Sync,
     /// A simple query; `step` counts its statements that are done.
-    Query { analysis: Arc<Analysis>, step: usize },
+    Query {
+        analysis: Arc<Analysis>,
+        step: usize,
+    },
     /// Our own simple query ahead of the client's work; its answers are swallowed.
     Replay,
     Function,

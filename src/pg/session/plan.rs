@@ -20,7 +20,11 @@ const SMALL_LIMIT: usize = 10_000;
 pub enum Item {
     Query(Arc<Analysis>),
     /// `duplicate`: the session has another statement of this name already.
-    Parse { statement: Arc<Statement>, named: bool, duplicate: bool },
+    Parse {
+        statement: Arc<Statement>,
+        named: bool,
+        duplicate: bool,
+    },
     Bind(Option<Arc<Statement>>),
     DescribeStatement(Option<Arc<Statement>>),
     CloseStatement,
@@ -199,12 +203,7 @@ impl Planner<'_> {
         Ok(Item::Parse { statement, named: true, duplicate: false })
     }
 
-    fn bind(
-        &self,
-        session: &Session,
-        batch: &mut Batch,
-        body: &[u8],
-    ) -> Result<Item, WireError> {
+    fn bind(&self, session: &Session, batch: &mut Batch, body: &[u8]) -> Result<Item, WireError> {
         let what = "its names have no end";
         let (_, name, _) =
             wire::parse_bind(body).ok_or(WireError::Malformed { tag: b'B', what })?;

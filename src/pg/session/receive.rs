@@ -234,8 +234,12 @@ impl Session {
         let name = String::from_utf8_lossy(name).to_ascii_lowercase();
         match name.as_str() {
             "in_hot_standby" => Passage::Swallow,
-            "server_version" | "server_encoding" | "integer_datetimes" | "is_superuser"
-            | "session_authorization" | "scram_iterations" => Passage::Forward,
+            "server_version"
+            | "server_encoding"
+            | "integer_datetimes"
+            | "is_superuser"
+            | "session_authorization"
+            | "scram_iterations" => Passage::Forward,
             _ => {
                 let value = SetValue::Text(String::from_utf8_lossy(value).into());
                 self.variables.set(&name, &value);
@@ -302,11 +306,7 @@ impl Session {
         Some(renamed.into_bytes())
     }
 
-    fn ready_for_query(
-        &mut self,
-        body: &[u8],
-        from: &mut Incoming<'_>,
-    ) -> Result<Passage, Desync> {
+    fn ready_for_query(&mut self, body: &[u8], from: &mut Incoming<'_>) -> Result<Passage, Desync> {
         let tx = body.first().and_then(|s| Tx::from_status(*s));
         let Some(tx) = tx else { return Err(from.unexpected(b'Z')) };
         match from.owed.pop() {

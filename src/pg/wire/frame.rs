@@ -62,17 +62,8 @@ mod tests {
 
     #[test]
     fn impossible_lengths_are_refused() {
-        assert_eq!(
-            peek(&[b'Q', 0, 0, 0, 3]),
-            Err(WireError::TooShort { tag: b'Q', len: 3 })
-        );
-        assert!(matches!(
-            peek(&[b'Q', 0x40, 0, 0, 0]),
-            Err(WireError::TooLong { .. })
-        ));
-        assert!(matches!(
-            peek(&[b'Q', 0xff, 0xff, 0xff, 0xff]),
-            Err(WireError::TooLong { .. })
-        ));
+        assert_eq!(peek(&[b'Q', 0, 0, 0, 3]), Err(WireError::TooShort { tag: b'Q', len: 3 }));
+        assert!(matches!(peek(&[b'Q', 0x40, 0, 0, 0]), Err(WireError::TooLong { .. })));
+        assert!(matches!(peek(&[b'Q', 0xff, 0xff, 0xff, 0xff]), Err(WireError::TooLong { .. })));
     }
 }

@@ -124,6 +124,10 @@ impl UserTable {
         Self { current: ArcSwap::from_pointee(users) }
     }
 
+    pub fn replace(&self, users: Users) {
+        self.current.store(Arc::new(users));
+    }
+
     pub fn current(&self) -> Arc<Users> {
         self.current.load_full()
     }

@@ -1,0 +1,197 @@
+//! Fills the one view that console, HTTP and terminal render.
+
+use super::control::Console;
+use crate::pg::cluster::{Cluster, UserPools};
+use crate::pg::registry::{self, ClientEntry, ServerEntry};
+use crate::pool::Mode;
+use crate::topology::{NodeView, Role};
+use crate::view::{self, ClientState, PoolLimits, ServerState};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant, SystemTime};
+
+/// The proxy as it is now.
+pub(super) fn draw(console: &Console) -> view::Proxy {
+    let engine = &console.engine;
+    let (started, since) = console.started;
+    let mut proxy = view::Proxy::empty(env!("CARGO_PKG_VERSION"), started, since.elapsed());
+    proxy.listeners = console.listening.iter().map(listener).collect();
+    proxy.config = settings(console);
+    let servers = engine.servers.all();
+    for cluster in &engine.clusters {
+        proxy.clusters.push(cluster_view(cluster));
+        proxy.stats.push(stats(cluster));
+        let pools = cluster.all_pools();
+        proxy.pools.extend(pools.iter().flat_map(|pools| pool_views(cluster, pools)));
+    }
+    proxy.clients = engine.clients.all().iter().map(|c| client(c, console)).collect();
+    proxy.clients.sort_by_key(|c| c.id);
+    proxy.servers = servers.iter().map(|s| server(s, console)).collect();
+    proxy.servers.sort_by_key(|s| s.id);
+    proxy
+}
+
+fn listener((name, address): &(&'static str, std::net::SocketAddr)) -> view::Listener {
+    let address = address.to_string().into();
+    view::Listener { name: (*name).into(), address, open: true }
+}
+
+fn settings(console: &Console) -> Vec<view::Setting> {
+    let config = console.config();
+    let setting = |(key, effective): (&String, &crate::config::Effective)| view::Setting {
+        key: key.clone(),
+        value: effective.value.clone(),
+        default: effective.default.clone(),
+        changeable: !effective.restart,
+    };
+    config.effective().iter().map(setting).collect()
+}
+
+fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Transaction => "transaction",
+        Mode::Session => "session",
+    }
+}
+
+fn cluster_view(cluster: &Cluster) -> view::Cluster {
+    let seen = cluster.monitor.snapshot();
+    let pool = cluster.pool_settings.load();
+    let now = Instant::now();
+    view::Cluster {
+        name: cluster.name.clone(),
+        engine: "postgres".into(),
+        primary: seen.primary().map(|node| node.name.clone()),
+        epoch: seen.epoch,
+        paused: cluster.is_paused(),
+        databases: cluster.databases.clone().unwrap_or_else(|| vec!["*".into()]),
+        limits: PoolLimits {
+            mode: mode_name(pool.mode).into(),
+            size: pool.size as u64,
+            min_idle: pool.min_idle as u64,
+            max_per_node: pool.max_per_node as u64,
+            max_clients: pool.max_clients as u64,
+        },
+        nodes: seen.nodes.iter().map(|n| node(n, now)).collect(),
+    }
+}
+
+fn node(node: &NodeView, now: Instant) -> view::Node {
+    let reason = match &node.role {
+        Role::Unknown(why) => Some(why.clone()),
+        _ => None,
+    };
+    view::Node {
+        name: node.name.clone(),
+        address: node.address.clone(),
+        role: node.role.name().into(),
+        reason,
+        position: node.position.map(|p| p.to_string()),
+        staleness: node.fresh_as_of.map(|at| now.saturating_duration_since(at)),
+        bytes_behind: node.bytes_behind,
+        claimed_lag: node.claimed_lag_us.map(Duration::from_micros),
+        weight: node.weight,
+        outstanding: node.load.outstanding().into(),
+        served_reads: node.load.reads.load(Ordering::Relaxed),
+        served_writes: node.load.writes.load(Ordering::Relaxed),
+        version: node.version.clone(),
+    }
+}
+
+fn stats(cluster: &Cluster) -> view::Stats {
+    let counters = &cluster.counters;
+    view::Stats {
+        cluster: cluster.name.clone(),
+        database: "*".into(),
+        transactions: counters.transactions.get(),
+        queries: counters.queries.get(),
+        bytes_received: counters.received.get(),
+        bytes_sent: counters.sent.get(),
+        wait: counters.waits.distribution(),
+        errors: counters.refused.counts(),
+        routed: counters.routes().map(|(name, n)| (name.to_owned(), n)).collect(),
+        retries: counters.retries.counts(),
+        logins_ok: counters.logins.get(),
+        logins_failed: counters.failed_logins.get(),
+    }
+}
+
+fn pool_views(cluster: &Cluster, pools: &Arc<UserPools>) -> Vec<view::Pool> {
+    let settings = cluster.pool_settings.load();
+    let pool =
+        |(node, pool): (&Arc<crate::pg::connect::Node>, &Arc<crate::pg::cluster::PgPool>)| {
+            let counts = pool.counts();
+            view::Pool {
+                cluster: cluster.name.clone(),
+                node: node.name.clone(),
+                user: pools.user.clone(),
+                database: pools.database.clone(),
+                mode: mode_name(settings.mode).into(),
+                size: settings.size as u64,
+                min_idle: settings.min_idle as u64,
+                servers_active: counts.lent as u64,
+                servers_idle: (counts.idle - counts.used) as u64,
+                servers_used: counts.used as u64,
+                servers_connecting: counts.connecting as u64,
+                clients_waiting: counts.waiting as u64,
+                longest_wait: counts.longest_wait,
+                opened: counts.opened,
+                closed: counts.closed,
+            }
+        };
+    cluster.nodes.iter().zip(&pools.nodes).map(pool).collect()
+}
+
+/// A moment of the monotonic clock as wall-clock time.
+fn wall(at: Instant) -> SystemTime {
+    SystemTime::now().checked_sub(at.elapsed()).unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+fn client(client: &Arc<ClientEntry>, console: &Console) -> view::Client {
+    let state = match client.state() {
+        registry::ClientState::Idle => ClientState::Idle,
+        registry::ClientState::Waiting => ClientState::Waiting,
+        registry::ClientState::Active => ClientState::Active,
+    };
+    let cluster = console.engine.clusters.iter().find(|c| c.name == client.cluster);
+    let route = (*client.last_route.lock()).and_then(|last| {
+        let node = cluster?.node_name(last.node?);
+        Some(view::Route { node, because: last.because.name().into() })
+    });
+    let linked = client.linked_server();
+    view::Client {
+        id: client.id,
+        user: client.user.clone(),
+        database: client.database.clone(),
+        cluster: Some(client.cluster.clone()),
+        address: client.address.to_string().into(),
+        state,
+        tls: client.tls.then(|| "tls".into()),
+        application_name: Some(client.application.lock().clone()).filter(|a| !a.is_empty()),
+        pin: client.pin().map(Into::into),
+        transaction: client.transaction().into(),
+        connected: wall(client.since),
+        requests: client.requests.load(Ordering::Relaxed),
+        last_route: route,
+        server: linked,
+    }
+}
+
+fn server(server: &Arc<ServerEntry>, console: &Console) -> view::Server {
+    let lent_to = Some(server.client.load(Ordering::Relaxed)).filter(|id| *id != 0);
+    let cluster = console.engine.clusters.iter().find(|c| c.name == server.cluster);
+    let node = cluster.and_then(|c| c.nodes.iter().find(|n| n.name == server.node));
+    view::Server {
+        id: server.id,
+        pid: Some(server.pid),
+        cluster: server.cluster.clone(),
+        node: server.node.clone(),
+        address: node.map_or_else(|| "".into(), |n| n.address.clone()),
+        user: server.user.clone(),
+        database: server.database.clone(),
+        state: if lent_to.is_some() { ServerState::Active } else { ServerState::Idle },
+        connected: wall(server.since),
+        prepared: server.prepared.load(Ordering::Relaxed),
+        client: lent_to,
+    }
+}

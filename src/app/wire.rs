@@ -1,0 +1,204 @@
+//! From a configuration to running parts: every module's settings are made here.
+
+use crate::config::{self, ClientTlsMode, Method, ServerTlsMode};
+use crate::monitor::{self, Member};
+use crate::net::tls::{self, Authorities, ClientMode, ServerMode, TlsError};
+use crate::pg::auth::scram::{KeyCache, Mock};
+use crate::pg::auth::{self, Secret, UserTable, Users};
+use crate::pg::cluster::{self, Cluster, Live};
+use crate::pg::connect::Node;
+use crate::pg::engine::{self, Engine};
+use crate::pg::probe::PgProbe;
+use crate::pg::registry::{Registry, ServerEntry};
+use crate::sql::Classifier;
+use crate::task::Tasks;
+use std::sync::Arc;
+use thiserror::Error;
+
+/// Why the parts could not be put together.
+#[derive(Debug, Error)]
+pub enum WireError {
+    #[error("{key}: {source}")]
+    Tls { key: String, source: TlsError },
+    #[error("clusters.{cluster}.auth: {source}")]
+    Users { cluster: String, source: auth::users::UsersError },
+    #[error("the system gives no random bytes")]
+    NoRandom,
+}
+
+/// Login keys that are remembered so that nobody computes PBKDF2 twice.
+const KEPT_KEYS: usize = 10_000;
+
+/// Builds the PostgreSQL engine and starts its monitors.
+pub(super) fn engine(settings: &config::Settings, tasks: Tasks) -> Result<Engine, WireError> {
+    let mut authorities = Authorities::default();
+    let keys = Arc::new(KeyCache::new(KEPT_KEYS));
+    let servers: Arc<Registry<ServerEntry>> = Arc::default();
+    let mut clusters = Vec::new();
+    for (name, cluster) in &settings.clusters {
+        let shared = (&keys, &servers);
+        clusters.push(Arc::new(one_cluster(name, cluster, shared, &mut authorities, &tasks)?));
+    }
+    Ok(Engine::new(engine::Parts {
+        settings: engine::Settings { login_timeout: settings.listen.login_timeout },
+        clusters,
+        servers,
+        acceptor: acceptor(&settings.tls, &mut authorities)?,
+        mock: Mock::random().map_err(|_| WireError::NoRandom)?,
+        keys,
+        tasks,
+    }))
+}
+
+fn one_cluster(
+    name: &str,
+    settings: &config::Cluster,
+    (keys, servers): (&Arc<KeyCache>, &Arc<Registry<ServerEntry>>),
+    authorities: &mut Authorities,
+    tasks: &Tasks,
+) -> Result<Cluster, WireError> {
+    let key = || format!("clusters.{name}.tls");
+    let side = server_side(&settings.tls);
+    let tls = tls::Connector::new(&side, authorities)
+        .map_err(|source| WireError::Tls { key: key(), source })?;
+    let name: Arc<str> = name.into();
+    let node = |n: &config::Node| {
+        Arc::new(Node {
+            cluster: name.clone(),
+            name: n.name.as_str().into(),
+            address: n.address.to_string().into(),
+            tls: Some(tls.clone()),
+            keys: keys.clone(),
+            servers: servers.clone(),
+        })
+    };
+    let nodes: Vec<Arc<Node>> = settings.nodes.iter().map(node).collect();
+    let watched = settings.nodes.iter().zip(&nodes).map(|(configured, node)| {
+        let member = Member {
+            name: node.name.clone(),
+            address: node.address.clone(),
+            weight: configured.weight,
+        };
+        (member, probe(node, &settings.monitor))
+    });
+    let monitor = monitor::start(
+        tasks,
+        name.clone(),
+        &monitor_settings(&settings.monitor),
+        watched.collect(),
+    );
+    let inline = inline_users(&settings.auth);
+    let users = Users::load(None, &inline, &Users::default())
+        .map_err(|source| WireError::Users { cluster: name.to_string(), source })?;
+    let databases = settings.databases.names.iter().map(|d| d.as_str().into()).collect();
+    Ok(Cluster::new(cluster::Parts {
+        name,
+        databases: (!settings.databases.any).then_some(databases),
+        nodes,
+        monitor,
+        classifier: Arc::new(Classifier::new(&crate::sql::Settings::default())),
+        live: live(settings),
+        pool: settings.pool.clone(),
+        users: UserTable::new(users),
+    }))
+}
+
+/// What a running cluster takes from a changed configuration.
+pub(super) fn live(settings: &config::Cluster) -> Live {
+    let query = settings.auth.auth_query.as_ref();
+    Live {
+        route: settings.route.clone(),
+        hold: settings.failover.hold,
+        auth: Arc::new(auth::Settings {
+            method: method(settings.auth.method),
+            users: Vec::new(),
+            users_file: None,
+            auth_query: query.map(|q| q.query.clone()),
+            auth_user: query.map(|q| q.user.clone()),
+            certificate_map: auth::CertificateMap::default(),
+        }),
+    }
+}
+
+/// The users of the configuration, and the one that asks for others.
+pub(super) fn inline_users(settings: &config::Auth) -> Vec<(String, Secret)> {
+    let secret = |s: &config::Secret| Secret::new(s.expose());
+    let listed = settings.users.iter();
+    let mut users: Vec<(String, Secret)> = listed
+        .filter_map(|(name, user)| Some((name.clone(), secret(user.password.as_ref()?))))
+        .collect();
+    if let Some(query) = &settings.auth_query
+        && let Some(password) = &query.password
+    {
+        users.push((query.user.clone(), secret(password)));
+    }
+    users
+}
+
+fn probe(node: &Arc<Node>, settings: &config::Monitor) -> PgProbe {
+    let mut config = tokio_postgres::Config::new();
+    config.user(&settings.user).dbname(&settings.database);
+    if let Some(password) = &settings.password {
+        config.password(password.expose());
+    }
+    PgProbe::new(node.clone(), config)
+}
+
+fn monitor_settings(settings: &config::Monitor) -> monitor::Settings {
+    monitor::Settings {
+        interval: settings.interval,
+        probe_timeout: settings.probe_timeout,
+        connect_timeout: settings.probe_timeout,
+        ..monitor::Settings::default()
+    }
+}
+
+fn method(method: Method) -> auth::Method {
+    match method {
+        Method::Trust => auth::Method::Trust,
+        Method::Password => auth::Method::Password,
+        Method::Scram => auth::Method::Scram,
+        Method::Cert => auth::Method::Cert,
+    }
+}
+
+/// How servers of a cluster are reached.
+pub(super) fn server_side(settings: &config::ServerTls) -> tls::ServerSide {
+    tls::ServerSide {
+        mode: match settings.mode {
+            ServerTlsMode::Disable => ServerMode::Disable,
+            ServerTlsMode::Prefer => ServerMode::Prefer,
+            ServerTlsMode::Require => ServerMode::Require,
+            ServerTlsMode::VerifyCa => ServerMode::VerifyCa,
+            ServerTlsMode::VerifyFull => ServerMode::VerifyFull,
+        },
+        ca_file: settings.ca.clone(),
+        cert_file: settings.cert.clone(),
+        key_file: settings.key.clone(),
+        ..tls::ServerSide::default()
+    }
+}
+
+/// How clients may use TLS.
+pub(super) fn client_side(settings: &config::ClientTls) -> tls::ClientSide {
+    tls::ClientSide {
+        mode: match settings.mode {
+            ClientTlsMode::Off => ClientMode::Off,
+            ClientTlsMode::Allow => ClientMode::Allow,
+            ClientTlsMode::Require => ClientMode::Require,
+            ClientTlsMode::Verify => ClientMode::Verify,
+        },
+        cert_file: settings.cert.clone(),
+        key_file: settings.key.clone(),
+        ca_file: settings.ca.clone(),
+        ..tls::ClientSide::default()
+    }
+}
+
+fn acceptor(
+    settings: &config::ClientTls,
+    authorities: &mut Authorities,
+) -> Result<Option<tls::Acceptor>, WireError> {
+    let built = tls::Acceptor::new(client_side(settings), authorities);
+    built.map(Some).map_err(|source| WireError::Tls { key: "tls".into(), source })
+}
