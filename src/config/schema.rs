@@ -97,6 +97,7 @@ pub(super) mod declare {
         Key::new(name, doc, T::shape)
     }
 
+    #[expect(clippy::extra_unused_type_parameters, reason = "the bound checks the field's type")]
     pub(in crate::config) const fn secret<T: From<Secret>>(
         name: &'static str,
         doc: &'static [&'static str],
