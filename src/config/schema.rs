@@ -55,15 +55,6 @@ impl Key {
             shape,
         }
     }
-    pub(super) const fn key<T: Field>(name: &'static str, doc: &'static [&'static str]) -> Key {
-        Key::new(name, doc, T::shape)
-    }
-    pub(super) const fn secret<T>(name: &'static str, doc: &'static [&'static str]) -> Key {
-        let mut key =
-            Key::new(name, doc, || Shape::Value { allowed: |_| String::new(), quoted: true });
-        key.secret = true;
-        key
-    }
     pub(super) const fn default(mut self, text: &'static str) -> Key {
         self.default = Some(text);
         self
@@ -91,6 +82,30 @@ impl Key {
             true => vec![format!("{}_file", self.name), format!("{}_env", self.name)],
             false => vec![self.name.to_string()],
         }
+    }
+}
+
+/// The kinds of option that `options!` knows; `Open` has a method of the same name for each.
+pub(super) mod declare {
+    use super::super::secret::Secret;
+    use super::{Field, Key, Shape};
+
+    pub(in crate::config) const fn key<T: Field>(
+        name: &'static str,
+        doc: &'static [&'static str],
+    ) -> Key {
+        Key::new(name, doc, T::shape)
+    }
+
+    #[expect(clippy::extra_unused_type_parameters, reason = "the bound checks the field's type")]
+    pub(in crate::config) const fn secret<T: From<Secret>>(
+        name: &'static str,
+        doc: &'static [&'static str],
+    ) -> Key {
+        let mut key =
+            Key::new(name, doc, || Shape::Value { allowed: |_| String::new(), quoted: true });
+        key.secret = true;
+        key
     }
 }
 
@@ -145,7 +160,7 @@ macro_rules! options {
         impl $crate::config::schema::Section for $name {
             const ABOUT: &'static [&'static str] = &[$($about),+];
             const KEYS: &'static [$crate::config::schema::Key] = &[$(
-                $crate::config::schema::Key::$kind::<$ty>(stringify!($field), &[$($doc),+])
+                $crate::config::schema::declare::$kind::<$ty>(stringify!($field), &[$($doc),+])
                     $(.default($default))? $($(.$how($($arg),*))+)?,
             )+];
             const REFUSED: &'static [$crate::config::schema::Refused] = &[$($(

@@ -26,7 +26,7 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
 
 /// Writes milliseconds with the largest unit that needs no fraction.
 pub(super) fn show_millis(millis: u64) -> String {
-    let exact = TIME.iter().find(|(_, scale)| millis != 0 && millis % scale == 0);
+    let exact = TIME.iter().find(|(_, scale)| millis != 0 && millis.is_multiple_of(*scale));
     let (unit, scale) = exact.unwrap_or(&("s", 1_000));
     format!("{}{unit}", millis / scale)
 }
@@ -43,7 +43,7 @@ pub(super) fn size(text: &str) -> Option<u64> {
 
 /// Writes bytes with the largest unit that needs no fraction.
 pub(super) fn show_bytes(bytes: u64) -> String {
-    let exact = SPACE.iter().find(|(_, scale)| bytes != 0 && bytes % scale == 0);
+    let exact = SPACE.iter().find(|(_, scale)| bytes != 0 && bytes.is_multiple_of(*scale));
     let (unit, scale) = exact.unwrap_or(&("B", 1));
     format!("{}{unit}", bytes / scale)
 }

@@ -200,7 +200,7 @@ impl Value for String {
     fn from_toml(value: &DeValue<'_>) -> Result<Self, Complaint> {
         match value.as_str() {
             None => Err(Complaint::new("must be a text in quotes")),
-            Some(text) if text.is_empty() => Err(Complaint::new("must not be empty")),
+            Some("") => Err(Complaint::new("must not be empty")),
             Some(text) => Ok(text.to_string()),
         }
     }
@@ -276,7 +276,7 @@ impl Value for Size {
 
 impl Field for PathBuf {
     fn shape() -> Shape {
-        Shape::Value { allowed: |_| Self::words().into(), quoted: true }
+        Shape::Value { allowed: |_| PATH.into(), quoted: true }
     }
     fn read(
         key: &Key,
@@ -285,45 +285,36 @@ impl Field for PathBuf {
         reading: &mut Reading<'_>,
     ) -> Self {
         match value.get_ref().as_str() {
-            Some(text) if !text.is_empty() => Self::resolved(text, key, path, reading),
+            Some(text) if !text.is_empty() => resolved(text, key, path, reading),
             _ => {
                 let hint = example_hint(key, true);
-                reading.wrong(path, format!("must be {}", Self::words()), hint);
+                reading.wrong(path, format!("must be {PATH}"), hint);
                 PathBuf::new()
             }
         }
     }
     fn absent(key: &Key, path: &str, reading: &mut Reading<'_>) -> Self {
         match key.default {
-            Some(text) => Self::resolved(text, key, path, reading),
+            Some(text) => resolved(text, key, path, reading),
             None => {
                 let hint = example_hint(key, true);
-                reading.wrong(path, format!("is missing: {}", Self::words()), hint);
+                reading.wrong(path, format!("is missing: {PATH}"), hint);
                 PathBuf::new()
             }
         }
     }
 }
 
-/// What a path of the file system needs beside `Field`.
-trait OnDisk: Sized {
-    fn words() -> &'static str;
-    fn resolved(text: &str, key: &Key, path: &str, reading: &mut Reading<'_>) -> Self;
-}
+const PATH: &str = "a path in quotes";
 
-impl OnDisk for PathBuf {
-    fn words() -> &'static str {
-        "a path in quotes"
-    }
-    fn resolved(text: &str, key: &Key, path: &str, reading: &mut Reading<'_>) -> Self {
-        let full = reading.resolve(text);
-        let effective = Effective {
-            value: format!("\"{}\"", full.display()),
-            default: key.default.map(|d| format!("{d:?}")),
-            restart: key.restart,
-            secret: None,
-        };
-        reading.effective.insert(path.to_string(), effective);
-        full
-    }
+fn resolved(text: &str, key: &Key, path: &str, reading: &mut Reading<'_>) -> PathBuf {
+    let full = reading.resolve(text);
+    let effective = Effective {
+        value: format!("\"{}\"", full.display()),
+        default: key.default.map(|d| format!("{d:?}")),
+        restart: key.restart,
+        secret: None,
+    };
+    reading.effective.insert(path.to_string(), effective);
+    full
 }

@@ -19,7 +19,7 @@ const CONTROL: &str = "
       FROM pg_control_system() s, pg_control_checkpoint() c";
 
 const FOLLOWERS: &str = "
-    SELECT coalesce(state, 'hidden') AS state, count(*) AS n
+    SELECT coalesce(state, '(state hidden)') AS state, count(*) AS n
       FROM pg_stat_replication GROUP BY 1 ORDER BY 1";
 
 const LOST_SLOTS: &str = "
@@ -29,7 +29,7 @@ const LOST_SLOTS: &str = "
      WHERE NOT active AND restart_lsn IS NOT NULL ORDER BY 1";
 
 const LEADER: &str = "
-    SELECT coalesce(status, 'hidden') AS status, sender_host AS host, sender_port AS port,
+    SELECT coalesce(status, '(state hidden)') AS status, sender_host AS host, sender_port AS port,
            received_tli AS timeline
       FROM pg_stat_wal_receiver";
 
