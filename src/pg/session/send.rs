@@ -91,7 +91,7 @@ impl Session {
     fn send_query(&mut self, analysis: &Arc<Analysis>, bytes: &[u8], to: &mut Outgoing<'_>) {
         if let Some(name) = plan::asks_proxy(analysis) {
             let value = (to.show)(name);
-            let column = format!("tidegate.{name}");
+            let column = name.to_owned();
             to.say(|b| wire::put_text_row(b, &column, &value, "SHOW"));
             let status = self.tx.status();
             return to.say(|b| wire::put_ready(b, status));
@@ -192,7 +192,7 @@ impl Session {
         to: &mut Outgoing<'_>,
     ) {
         if let Some(name) = statement.and_then(|s| plan::asks_proxy(&s.analysis)) {
-            let column = format!("tidegate.{name}");
+            let column = name.to_owned();
             return to.say(|b| {
                 wire::put_frame(b, b't', |b| b.put_u16(0));
                 wire::put_row_description(b, &column);
@@ -238,7 +238,7 @@ impl Session {
                 let portal = wire::cstr(&body[1..]).map_or(&[][..], |(name, _)| name);
                 let effect = self.portal_effect(portal);
                 if let Some(name) = effect.as_ref().and_then(|a| plan::asks_proxy(a)) {
-                    let column = format!("tidegate.{name}");
+                    let column = name.to_owned();
                     return to.say(|b| wire::put_row_description(b, &column));
                 }
                 to.owed.push(Owed::Describe);
