@@ -3,14 +3,13 @@
 mod support;
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
-use rustls::pki_types::CertificateDer;
-use rustls::{ClientConfig, RootCertStore};
+use std::path::Path;
 use std::sync::Arc;
 use support::cluster;
-use support::watch::{SETTINGS, Watch, watch_by};
+use support::watch::{SETTINGS, Watch, bare, watch_by};
+use tidegate::net::tls::{Authorities, Connector, ServerMode, ServerSide};
 use tidegate::pg::probe::PgProbe;
 use tidegate::topology::{NodeId, Role};
-use tokio_postgres::config::SslMode;
 
 fn why(watch: &Watch) -> String {
     match &watch.handle.snapshot().node(NodeId(0)).role {
@@ -24,7 +23,7 @@ async fn a_user_without_privileges_is_enough_to_find_roles_and_freshness() {
     let cluster = cluster().replicas(1).auth("scram").user("watcher", "s3cret").start().await;
     let cluster = cluster.unwrap();
     let nodes: Vec<_> = cluster.nodes().iter().collect();
-    let probe = |node: &support::Node| PgProbe::new(node.config("watcher", "postgres"), None);
+    let probe = |node: &support::Node| PgProbe::new(bare(node), node.config("watcher", "postgres"));
     let watch = watch_by(&nodes, &SETTINGS, probe).await;
     watch.until_roles(&["primary", "replica"]).await;
     watch.until("a fresh replica", |seen| seen.node(NodeId(1)).fresh_as_of.is_some()).await;
@@ -36,7 +35,7 @@ async fn a_refused_login_is_told_in_the_servers_words_without_the_password() {
     let probe = |node: &support::Node| {
         let mut config = node.config("watcher", "postgres");
         config.password("wr0ng");
-        PgProbe::new(config, None)
+        PgProbe::new(bare(node), config)
     };
     let watch = watch_by(&[cluster.primary()], &SETTINGS, probe).await;
     let why = why(&watch);
@@ -57,26 +56,24 @@ async fn the_probe_verifies_the_servers_certificate() {
         .start()
         .await
         .unwrap();
-    let with = |trusted: Option<CertificateDer<'static>>| {
+    let other = folder.path().join("other.crt");
+    let stranger = generate_simple_self_signed(["127.0.0.1".to_string()]).unwrap();
+    std::fs::write(&other, stranger.cert.pem()).unwrap();
+    let trusting = |ca: &Path| {
+        let side = ServerSide {
+            mode: ServerMode::VerifyFull,
+            ca_file: Some(ca.to_owned()),
+            ..ServerSide::default()
+        };
+        let tls = Connector::new(&side, &mut Authorities::default()).unwrap();
         move |node: &support::Node| {
-            let mut config = node.config("postgres", "postgres");
-            config.ssl_mode(SslMode::Require);
-            PgProbe::new(config, Some(trust(trusted.clone())))
+            let mut way = tidegate::pg::connect::Node::plain(node.name(), &node.address());
+            way.tls = Some(tls.clone());
+            PgProbe::new(Arc::new(way), node.config("postgres", "postgres"))
         }
     };
-    let watch = watch_by(&[cluster.primary()], &SETTINGS, with(Some(cert.der().clone()))).await;
+    let watch = watch_by(&[cluster.primary()], &SETTINGS, trusting(&paths.0)).await;
     watch.until_roles(&["primary"]).await;
-    let watch = watch_by(&[cluster.primary()], &SETTINGS, with(None)).await;
+    let watch = watch_by(&[cluster.primary()], &SETTINGS, trusting(&other)).await;
     assert!(why(&watch).contains("certificate"), "{}", why(&watch));
-}
-
-/// Trusts this certificate only.
-fn trust(certificate: Option<CertificateDer<'static>>) -> ClientConfig {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(certificate);
-    ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("versions that ring knows")
-        .with_root_certificates(roots)
-        .with_no_client_auth()
 }

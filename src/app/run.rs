@@ -110,6 +110,12 @@ impl Proxy {
         Ok(Proxy { console, tasks })
     }
 
+    /// Where a listener listens: `postgres`, `console` or `http`.
+    pub fn address(&self, listener: &str) -> Option<std::net::SocketAddr> {
+        let found = self.console.listening.iter().find(|(name, _)| *name == listener);
+        found.map(|(_, address)| *address)
+    }
+
     /// Drains, then ends every task.
     pub async fn stop(self) {
         let left = self.console.drain().await;

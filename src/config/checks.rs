@@ -258,7 +258,9 @@ fn listeners(settings: &Settings, reading: &mut Reading<'_>) {
         ("listen.http", listen.http),
     ];
     for (at, (key, door)) in doors.iter().enumerate() {
-        let same = |(_, other): &&(&str, _)| door.address().is_some() && other == door;
+        // Port 0 is any free one, so it never clashes.
+        let fixed = door.address().is_some_and(|a| a.port() != 0);
+        let same = |(_, other): &&(&str, _)| fixed && other == door;
         if let Some((first, _)) = doors[..at].iter().find(same) {
             let hint = "give each listener its own port, or \"off\"".to_string();
             reading.wrong(key, format!("{first} is there already"), Some(hint));

@@ -58,6 +58,18 @@ pub struct Node {
 }
 
 impl Node {
+    /// A node that is reached without TLS.
+    pub fn plain(name: &str, address: &str) -> Node {
+        Node {
+            cluster: name.into(),
+            name: name.into(),
+            address: address.into(),
+            tls: None,
+            keys: Arc::new(KeyCache::new(16)),
+            servers: Arc::default(),
+        }
+    }
+
     fn host(&self) -> &str {
         let host = self.address.rsplit_once(':').map_or(&*self.address, |(host, _)| host);
         host.trim_start_matches('[').trim_end_matches(']')

@@ -239,9 +239,10 @@ mod tests {
     #[tokio::test]
     async fn nobody_there_is_unreachable_and_says_why() {
         let mut config = Config::new();
+        config.user("monitor");
         // Port 1 is reserved, and nothing listens there.
-        config.host("127.0.0.1").port(1).user("monitor");
-        let error = PgProbe::new(config, None).connect().await.err().expect("no server");
+        let node = Arc::new(Node::plain("a", "127.0.0.1:1"));
+        let error = PgProbe::new(node, config).connect().await.err().expect("no server");
         assert!(
             matches!(&error, ProbeError::Unreachable(why) if why.contains("refused")),
             "{error}"

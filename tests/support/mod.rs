@@ -12,4 +12,4 @@ pub use tidegate::lab::postgres::{Cluster, How, Node, cluster};
 
 pub mod watch;
 
-// The proxy in front of a cluster has its place here: `support::proxy`.
+pub mod proxy;

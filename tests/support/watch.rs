@@ -31,7 +31,13 @@ pub async fn watch(nodes: &[&Node]) -> Watch {
 }
 
 pub async fn watch_with(nodes: &[&Node], settings: &Settings) -> Watch {
-    watch_by(nodes, settings, |node| PgProbe::new(node.config("postgres", "postgres"), None)).await
+    watch_by(nodes, settings, |node| PgProbe::new(bare(node), node.config("postgres", "postgres")))
+        .await
+}
+
+/// The way to a node, without TLS.
+pub fn bare(node: &Node) -> Arc<tidegate::pg::connect::Node> {
+    Arc::new(tidegate::pg::connect::Node::plain(node.name(), &node.address()))
 }
 
 /// Watches with other settings, and with probes of the test's own making.

@@ -1,4 +1,4 @@
-//! Judges what `examples/classify` printed: `verdict<TAB>statement` lines on its input.
+//! Judges what `the classify tool` printed: `verdict<TAB>statement` lines on its input.
 //!
 //! Ends with 1 if something called a read is none by pg_query, which is the one dangerous mistake.
 //! Reads that the classifier sends to the primary are counted and listed with `--list`.

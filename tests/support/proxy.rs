@@ -1,0 +1,121 @@
+//! The proxy in front of a throwaway cluster, inside the test's own process.
+
+use super::Cluster;
+use std::fmt::Write;
+use std::net::SocketAddr;
+use tidegate::app::run::Proxy;
+use tidegate::config;
+
+/// A running proxy; `stop` drains it, dropping it leaves its tasks to the test's runtime.
+pub struct Running {
+    pub proxy: Proxy,
+    pub postgres: SocketAddr,
+    pub console: SocketAddr,
+    pub http: SocketAddr,
+    /// The configuration file, which a test may rewrite before a reload.
+    pub file: tempfile::TempPath,
+}
+
+/// What a test wants of the proxy; everything else is the default.
+pub struct Wanted {
+    nodes: Vec<(String, SocketAddr)>,
+    sections: String,
+    top: String,
+}
+
+/// A proxy in front of `cluster`, all ports of its own, users trusted unless told otherwise.
+pub fn proxy(cluster: &Cluster) -> Wanted {
+    let node = |n: &super::Node| {
+        (n.name().to_owned(), format!("127.0.0.1:{}", n.port()).parse().expect("an address"))
+    };
+    Wanted {
+        nodes: cluster.nodes().iter().map(node).collect(),
+        sections: String::new(),
+        top: String::new(),
+    }
+}
+
+impl Wanted {
+    /// Adds keys to a section of the cluster: `with("pool", "size = 2")`.
+    pub fn with(mut self, section: &str, keys: &str) -> Wanted {
+        let header = format!("[clusters.test.{section}]\n");
+        match self.sections.find(&header) {
+            Some(at) => self.sections.insert_str(at + header.len(), &format!("{keys}\n")),
+            None => write!(self.sections, "{header}{keys}\n").expect("a String"),
+        }
+        self
+    }
+
+    /// Adds text at the level of the process: `top("[tls]\nmode = \"require\"")`.
+    pub fn top(mut self, text: &str) -> Wanted {
+        writeln!(self.top, "{text}").expect("a String");
+        self
+    }
+
+    /// The configuration as a file would hold it.
+    pub fn text(&self) -> String {
+        let listen = "[listen]\npostgres = \"127.0.0.1:0\"\nconsole = \"127.0.0.1:0\"\n\
+                      http = \"127.0.0.1:0\"\n";
+        let mut text = format!("{listen}{}[clusters.test]\nnodes = [\n", self.top);
+        for (name, address) in &self.nodes {
+            writeln!(text, "  {{ name = \"{name}\", address = \"{address}\" }},")
+                .expect("a String");
+        }
+        text.push_str("]\nmonitor = { user = \"postgres\" }\n");
+        text.push_str(&self.sections);
+        if !self.sections.contains("[clusters.test.auth]") {
+            text.push_str("[clusters.test.auth]\nmethod = \"trust\"\n");
+        }
+        text
+    }
+
+    /// Starts it and waits until it knows the roles of its nodes.
+    pub async fn start(self) -> Running {
+        let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+        std::io::Write::write_all(&mut file, self.text().as_bytes()).expect("writing it");
+        let file = file.into_temp_path();
+        let read = config::load(&file).unwrap_or_else(|p| panic!("{p}\n{}", self.text()));
+        let proxy = Proxy::start(read, &file).await.expect("a running proxy");
+        for cluster in &proxy.console.engine.clusters {
+            cluster.monitor.settled().await;
+        }
+        let address = |name: &str| proxy.address(name).expect("an open listener");
+        let (postgres, console, http) = (address("postgres"), address("console"), address("http"));
+        Running { proxy, postgres, console, http, file }
+    }
+}
+
+impl Running {
+    /// A connection through the proxy as postgres; its task ends with the client.
+    pub async fn connect(&self) -> tokio_postgres::Client {
+        self.connect_with(&format!(
+            "host=127.0.0.1 port={} user=postgres dbname=postgres",
+            self.postgres.port()
+        ))
+        .await
+        .expect("a connection through the proxy")
+    }
+
+    pub async fn connect_with(
+        &self,
+        url: &str,
+    ) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
+        let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
+        tokio::spawn(connection);
+        Ok(client)
+    }
+
+    /// One console command; every row as text.
+    pub async fn admin(&self, command: &str) -> Vec<Vec<Option<String>>> {
+        let url = format!("host=127.0.0.1 port={} user=x dbname=tidegate", self.console.port());
+        let client = self.connect_with(&url).await.expect("the console");
+        let answer = client.simple_query(command).await.expect(command);
+        let row = |m: &tokio_postgres::SimpleQueryMessage| match m {
+            tokio_postgres::SimpleQueryMessage::Row(row) => {
+                Some((0..row.len()).map(|i| row.get(i).map(str::to_owned)).collect::<Vec<_>>())
+            }
+            _ => None,
+        };
+        answer.iter().filter_map(row).collect()
+    }
+}
