@@ -1,6 +1,6 @@
 //! One client after its login: takes a batch, finds it a server, has it answered, lets go.
 
-use super::cluster::{Cluster, Lease, UserPools};
+use super::cluster::{Cluster, Errand, Found, Lease, UserPools};
 use super::engine::Engine;
 use super::exchange::{Ended, give_back};
 use super::refuse;
@@ -21,6 +21,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// Where the bytes of the running batch stand.
 #[derive(Debug, Default)]
@@ -39,6 +40,9 @@ pub(super) struct Traffic {
     /// TLS holds back bytes for the client.
     pub flush: bool,
 }
+
+/// How long a client that is sent away may take to read why.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// A logged-in client.
 pub(super) struct Client {
@@ -110,7 +114,8 @@ impl Client {
         if let Leaving::Refused(refusal) = &leaving {
             self.output.clear();
             refuse::put(&mut self.output, refusal, refuse::Severity::Fatal);
-            let _ = poll_fn(|cx| self.poll_to_client(cx)).await;
+            let farewell = poll_fn(|cx| self.poll_to_client(cx));
+            let _ = tokio::time::timeout(LAST_WORDS, farewell).await;
         }
         self.part(&leaving);
     }
@@ -151,7 +156,7 @@ impl Client {
             if let Some(end) = self.batch.end {
                 return Poll::Ready(Ok(end));
             }
-            if self.entry.is_killed() {
+            if self.must_go() {
                 return Poll::Ready(Err(Leaving::Refused(self.engine.farewell())));
             }
             match self.poll_client_input(cx) {
@@ -164,6 +169,12 @@ impl Client {
                 }
             }
         }
+    }
+
+    /// It was told to go. A drain lets a transaction end first.
+    pub(super) fn must_go(&self) -> bool {
+        let busy = self.session.tx != Tx::Idle || !self.owed.is_empty();
+        self.entry.is_killed() && (!busy || self.engine.spares_nobody())
     }
 
     fn plan(&mut self) -> Result<(), wire::WireError> {
@@ -230,7 +241,9 @@ impl Client {
             self.flow.inbound.retryable = movable;
             self.flow.delivered = false;
             self.flow.writing = self.batch.wants() != Wants::Read;
-            if fresh && let Err(ended) = self.restore_parameters().await {
+            if self.session.tx == Tx::Idle
+                && let Err(ended) = self.restore_parameters().await
+            {
                 return self.after(ended);
             }
             self.flow.open = self.batch.end == Some(End::Open);
@@ -283,15 +296,12 @@ impl Client {
 
     /// Routes the batch and leases a server for it.
     async fn find_server(&mut self, avoid: NodeSet) -> Result<(), Refusal> {
-        self.entry.set_state(ClientState::Waiting);
         let wants = self.batch.wants();
-        let found = self.cluster.find(&self.pools, wants, self.session.consistency(), avoid).await;
-        let (lease, decision, node) = match found {
-            Ok(found) => found,
-            Err(refusal) => {
-                self.entry.set_state(ClientState::Idle);
-                return Err(refusal);
-            }
+        let errand = Errand { wants, consistency: self.session.consistency(), avoid };
+        let Found { lease, decision, node } = match self.cluster.try_find(&self.pools, errand) {
+            Some(found) => found,
+            // Boxed: waiting is rare, and its state would make every idle client larger.
+            None => Box::pin(self.wait_for_server(errand)).await?,
         };
         *self.entry.last_route.lock() =
             Some(LastRoute { node: Some(node), because: decision.because });
@@ -304,6 +314,15 @@ impl Client {
         self.node = Some(node);
         self.link = Some(lease);
         Ok(())
+    }
+
+    async fn wait_for_server(&mut self, errand: Errand) -> Result<Found, Refusal> {
+        self.entry.set_state(ClientState::Waiting);
+        let found = self.cluster.find(&self.pools, errand).await;
+        if found.is_err() {
+            self.entry.set_state(ClientState::Idle);
+        }
+        found
     }
 
     /// Makes the server's parameters those of the session, ahead of the batch; waits for the
@@ -330,14 +349,16 @@ impl Client {
 
     /// The server goes back to its pool, or is closed, when the session does not need it.
     fn let_go(&mut self) {
-        if self.link.is_none() || !self.session.may_leave() {
-            return self.entry.note(self.session.tx, self.session.pin);
+        self.entry.note(self.session.tx, self.session.pin);
+        let Some(lease) = &mut self.link else { return };
+        if self.session.tx == Tx::Idle {
+            lease.backend.params = self.session.variables.leave();
         }
-        self.entry.note(Tx::Idle, None);
-        let on_server = self.session.variables.leave();
+        if !self.session.may_leave() {
+            return;
+        }
         let cancelled = self.unlink();
-        let Some(mut lease) = self.link.take() else { return };
-        lease.backend.params = on_server;
+        let Some(lease) = self.link.take() else { return };
         lease.entry.client.store(0, Ordering::Relaxed);
         lease.entry.prepared.store(lease.backend.prepared.len() as u64, Ordering::Relaxed);
         if !cancelled && self.owed.is_empty() && !self.owed.is_skipping() {
@@ -369,7 +390,8 @@ impl Client {
         if let (Ended::ServerLost(_), Some(node)) = (&ended, self.node) {
             self.cluster.monitor.report_failure(node, "connection lost");
         }
-        if matches!(ended, Ended::ClientLeft) && !self.owed.is_empty() {
+        let gone = matches!(ended, Ended::ClientLeft | Ended::Killed);
+        if gone && !self.owed.is_empty() {
             self.engine.cancel_abandoned(&self.cluster, self.entry.shared());
         }
         let commits = self.session.tx == Tx::Idle || self.owed.any_commit();
@@ -380,8 +402,14 @@ impl Client {
             pinned: self.session.pin.is_some(),
         };
         let open = self.flow.open || self.flow.tail > 0;
+        let killed = matches!(ended, Ended::Killed) && !was.inside_frame;
+        if let Ended::Desync(desync) = &ended {
+            tracing::warn!(node = &*node, %desync, "a server connection is closed");
+            self.cluster.counters.desyncs.increment();
+        }
         self.drop_server();
         match refuse::after(ended, node, was) {
+            _ if killed => Err(Leaving::Refused(self.engine.farewell())),
             Err(leaving) => Err(leaving),
             Ok(_) if open => Err(Leaving::Refused(Refusal::Protocol(
                 "the server was lost in the middle of a batch".into(),
@@ -395,10 +423,10 @@ impl Client {
 
     /// While idle: the server connection that a pinned or open session holds has ended.
     fn server_ended(&mut self, ended: Ended) -> Leaving {
-        match self.after(ended) {
-            Err(leaving) => leaving,
-            Ok(()) => Leaving::Told,
-        }
+        let node = self.node.map_or_else(|| "?".into(), |node| self.cluster.node_name(node));
+        self.drop_server();
+        let was = refuse::Circumstances { pinned: true, ..refuse::Circumstances::default() };
+        refuse::after(ended, node, was).map_or_else(|leaving| leaving, Leaving::Refused)
     }
 
     /// No server for this batch: it is answered with an error, and the session goes on.

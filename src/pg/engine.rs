@@ -28,7 +28,10 @@ pub struct Engine {
     pub mock: Mock,
     pub keys: Arc<KeyCache>,
     pub tasks: Tasks,
+    /// No new transactions; running ones may finish.
     draining: AtomicBool,
+    /// Nothing may finish any more.
+    cutting: AtomicBool,
 }
 
 /// What an engine is made of.
@@ -54,6 +57,7 @@ impl Engine {
             keys: parts.keys,
             tasks: parts.tasks,
             draining: AtomicBool::new(false),
+            cutting: AtomicBool::new(false),
         }
     }
 
@@ -99,10 +103,27 @@ impl Engine {
         self.draining.load(Ordering::Acquire)
     }
 
+    /// A client that was told to go must do so although it is in a transaction.
+    pub(super) fn spares_nobody(&self) -> bool {
+        !self.is_draining() || self.cutting.load(Ordering::Acquire)
+    }
+
     /// Idle clients leave now, the others when their transaction ends. Resolves when all are
-    /// gone or `within` is over; answers with how many are left.
+    /// gone; who is not gone when `within` is over is cut off. Answers with how many were.
     pub async fn drain(&self, within: Duration) -> usize {
+        /// To tell those who are cut off why.
+        const LAST_WORDS: Duration = Duration::from_secs(1);
         self.draining.store(true, Ordering::Release);
+        let left = self.dismiss(within).await;
+        if left > 0 {
+            self.cutting.store(true, Ordering::Release);
+            self.dismiss(LAST_WORDS).await;
+        }
+        left
+    }
+
+    /// Tells every client to go until none is left or `within` is over.
+    async fn dismiss(&self, within: Duration) -> usize {
         let deadline = tokio::time::Instant::now() + within;
         loop {
             let left = self.clients.all();

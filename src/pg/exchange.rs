@@ -34,6 +34,8 @@ pub(super) enum Ended {
     ClientBroke(WireError),
     /// The client is gone.
     ClientLeft,
+    /// The client was told to go.
+    Killed,
 }
 
 impl Client {
@@ -78,6 +80,10 @@ impl Client {
                 Poll::Pending => {}
             }
             if !moved {
+                if self.must_go() {
+                    return Poll::Ready(Ended::Killed);
+                }
+                self.entry.listen(cx);
                 return Poll::Pending;
             }
         }
@@ -153,6 +159,7 @@ impl Client {
         }
         self.flow.inbound.retryable = false;
         self.flow.delivered = true;
+        self.cluster.counters.sent.add(direct.len() as u64);
         let written = match self.stream.poll_write_slice(cx, direct) {
             Poll::Ready(Ok(n)) => n,
             Poll::Ready(Err(_)) => return Err(Ended::ClientLeft),
@@ -195,6 +202,7 @@ impl Client {
         with_scratch(|scratch| {
             let n = ready!(self.stream.poll_read_slice(cx, scratch))?;
             self.input.extend_from_slice(&scratch[..n]);
+            self.cluster.counters.received.add(n as u64);
             Poll::Ready(Ok(n))
         })
     }

@@ -85,7 +85,7 @@ fn code_and_hint(refusal: &Refusal) -> (&str, &'static str) {
 }
 
 /// What the client was in the middle of when its server went away.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Circumstances {
     /// A part of the answer is with the client already.
     pub delivered: bool,
@@ -100,7 +100,7 @@ pub(super) struct Circumstances {
 /// After a broken exchange: the error for the client, or the end of its connection.
 pub(super) fn after(ended: Ended, node: Arc<str>, was: Circumstances) -> Result<Refusal, Leaving> {
     let refusal = match ended {
-        Ended::Done | Ended::ClientLeft => return Err(Leaving::Gone),
+        Ended::Done | Ended::ClientLeft | Ended::Killed => return Err(Leaving::Gone),
         Ended::ClientBroke(error) => {
             return Err(Leaving::Refused(Refusal::Protocol(error.to_string())));
         }

@@ -15,10 +15,13 @@ const BELIEVED: Duration = Duration::from_secs(60);
 /// Answers kept.
 const KEPT: usize = 10_000;
 
+/// When it was given, and what it was; `None`: there is no such user.
+type Answer = (Instant, Option<Arc<Credential>>);
+
 /// Answers of `auth_query`, by user.
 #[derive(Default)]
 pub struct Asked {
-    known: Mutex<HashMap<String, (Instant, Option<Arc<Credential>>)>>,
+    known: Mutex<HashMap<String, Answer>>,
 }
 
 impl Asked {

@@ -31,7 +31,7 @@ pub(super) fn each<'a>(root: Node<'a>, mut look: impl FnMut(Node<'a>)) {
 }
 
 /// The schema, if written, and the name of a function.
-pub(super) fn function_name<'a>(call: &'a nodes::FuncCall) -> (Option<&'a str>, &'a str) {
+pub(super) fn function_name(call: &nodes::FuncCall) -> (Option<&str>, &str) {
     let mut names = call.funcname().iter().map(|part| part.as_str().unwrap_or_default()).rev();
     let name = names.next().unwrap_or_default();
     (names.next(), name)

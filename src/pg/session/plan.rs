@@ -2,7 +2,7 @@
 
 use super::Session;
 use crate::pg::statement::{Statement, Statements};
-use crate::pg::wire::{self, HEADER, WireError};
+use crate::pg::wire::{self, HEADER, ParseBody, WireError};
 use crate::route::Wants;
 use crate::sql::{Analysis, Classifier, Step, Why};
 use bytes::Bytes;
@@ -189,7 +189,7 @@ impl Planner<'_> {
         batch: &mut Batch,
         body: &[u8],
     ) -> Result<Item, WireError> {
-        let (name, content, query) = wire::parse_parse(body)?;
+        let ParseBody { name, content, query } = wire::parse_parse(body)?;
         let statement = self.statements.intern(content, || self.classifier.analyse(query));
         batch.count(&statement.analysis);
         if name.is_empty() {

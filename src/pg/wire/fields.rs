@@ -12,15 +12,23 @@ fn malformed(tag: u8, what: &'static str) -> WireError {
     WireError::Malformed { tag, what }
 }
 
-/// Parse: (name, everything after the name: query, NUL, parameter types), query.
-pub fn parse_parse(body: &[u8]) -> Result<(&[u8], &[u8], &[u8]), WireError> {
+/// The body of a Parse message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParseBody<'a> {
+    pub name: &'a [u8],
+    /// Everything after the name: query, NUL, parameter types.
+    pub content: &'a [u8],
+    pub query: &'a [u8],
+}
+
+pub fn parse_parse(body: &[u8]) -> Result<ParseBody<'_>, WireError> {
     let (name, content) = cstr(body).ok_or(malformed(b'P', "the name has no end"))?;
     let (query, types) = cstr(content).ok_or(malformed(b'P', "the query has no end"))?;
     let count = types.first_chunk::<2>().ok_or(malformed(b'P', "no parameter count"))?;
     if types.len() != 2 + 4 * usize::from(u16::from_be_bytes(*count)) {
         return Err(malformed(b'P', "parameter types do not fit the length"));
     }
-    Ok((name, content, query))
+    Ok(ParseBody { name, content, query })
 }
 
 /// Bind: (portal, statement, rest). Only the front of the body needs to be there.
@@ -97,9 +105,9 @@ mod tests {
     #[test]
     fn a_parse_body_is_taken_apart() {
         let body = b"s1\0SELECT $1\0\0\x01\0\0\0\x17";
-        let (name, content, query) = parse_parse(body).expect("well formed");
-        assert_eq!((name, query), (&b"s1"[..], &b"SELECT $1"[..]));
-        assert_eq!(content, &body[3..]);
+        let parse = parse_parse(body).expect("well formed");
+        assert_eq!((parse.name, parse.query), (&b"s1"[..], &b"SELECT $1"[..]));
+        assert_eq!(parse.content, &body[3..]);
         for cut in 0..body.len() {
             assert!(parse_parse(&body[..cut]).is_err(), "cut at {cut}");
         }

@@ -280,7 +280,7 @@ fn string() -> impl Strategy<Value = String> {
     ("[a-z;'\"$ \\-/*ü\n]{0,12}", 0..4).prop_map(|(text, kind)| match kind {
         0 => format!("'{}'", text.replace('\'', "''")),
         1 => format!("E'{}\\''", text.replace('\'', "\\'")),
-        2 => format!("$q${text}$q$"),
+        2 => format!("$quoted${text}$quoted$"),
         _ => format!("'{}'\n '--'", text.replace('\'', "''")),
     })
 }

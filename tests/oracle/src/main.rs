@@ -12,8 +12,8 @@ fn main() -> io::Result<ExitCode> {
     let list = std::env::args().any(|arg| arg == "--list");
     let oracle = Oracle::default();
     let (mut all, mut wrong, mut missed, mut refused) = (0, 0, 0, 0);
-    for line in io::stdin().lock().lines() {
-        let line = line?;
+    for line in io::stdin().lock().split(b'\n') {
+        let line = String::from_utf8_lossy(&line?).into_owned();
         let Some((verdict, sql)) = line.split_once('\t') else { continue };
         let text = sql.replace("\\\\", "\0").replace("\\n", "\n").replace("\\t", "\t");
         all += 1;
