@@ -20,6 +20,7 @@ pub struct Running {
 pub struct Wanted {
     nodes: Vec<(String, SocketAddr)>,
     sections: String,
+    cluster: String,
     top: String,
 }
 
@@ -31,6 +32,7 @@ pub fn proxy(cluster: &Cluster) -> Wanted {
     Wanted {
         nodes: cluster.nodes().iter().map(node).collect(),
         sections: String::new(),
+        cluster: String::new(),
         top: String::new(),
     }
 }
@@ -43,6 +45,18 @@ impl Wanted {
             Some(at) => self.sections.insert_str(at + header.len(), &format!("{keys}\n")),
             None => writeln!(self.sections, "{header}{keys}").expect("a String"),
         }
+        self
+    }
+
+    /// Reaches a node somewhere else, through whatever stands between.
+    pub fn reached_at(mut self, node: usize, address: SocketAddr) -> Wanted {
+        self.nodes[node].1 = address;
+        self
+    }
+
+    /// Adds a key of the cluster itself: `with_cluster("databases = [\"a\"]")`.
+    pub fn with_cluster(mut self, key: &str) -> Wanted {
+        writeln!(self.cluster, "{key}").expect("a String");
         self
     }
 
@@ -62,6 +76,7 @@ impl Wanted {
                 .expect("a String");
         }
         text.push_str("]\nmonitor = { user = \"postgres\" }\n");
+        text.push_str(&self.cluster);
         text.push_str(&self.sections);
         if !self.sections.contains("[clusters.test.auth]") {
             text.push_str("[clusters.test.auth]\nmethod = \"trust\"\n");
