@@ -116,10 +116,10 @@ impl Arriving {
         self.negotiate_version(&hello).await?;
         let accepted = self.authenticate(engine, &cluster, &asked).await?;
         let pools = cluster.pools(&asked.user, &asked.database, &accepted.secret);
-        let greeting = greet(&cluster, &pools, &asked.params).await?;
+        let (params, greeting) = greet(&cluster, &pools, asked.params).await?;
         cluster.counters.logins.increment();
         let secret = fresh_secret(hello.minor)?;
-        let application = asked.params.get("application_name").cloned();
+        let application = params.get("application_name").cloned();
         let entry = engine.clients.enter(|id| {
             ClientEntry::new(
                 id,
@@ -136,7 +136,7 @@ impl Arriving {
         });
         self.say_hello(&accepted, &greeting, &entry).await?;
         let pin = (cluster.pool_settings.load().mode == Mode::Session).then_some(Pin::Mode);
-        let session = Session::new(asked.params, pin);
+        let session = Session::new(params, pin);
         let (stream, input) = (self.stream.take(), std::mem::take(&mut self.input));
         let stream = stream.ok_or(Stopped::Quietly)?;
         let arrived = Arrived { stream, input, session, cluster, pools, entry };
@@ -368,16 +368,16 @@ impl Asked {
 async fn greet(
     cluster: &Arc<Cluster>,
     pools: &Arc<UserPools>,
-    params: &Arc<Params>,
-) -> Result<Greeting, Refusal> {
-    if let Some(known) = cluster.welcomes.get(pools, params) {
+    params: Arc<Params>,
+) -> Result<(Arc<Params>, Greeting), Refusal> {
+    if let Some(known) = cluster.welcomes.get(pools, &params) {
         return Ok(known);
     }
     let errand = Errand { wants: Wants::Read, consistency: None, avoid: NodeSet::default() };
     let found = cluster.find(pools, errand).await?;
-    let greeting = welcome::learn(found.lease, params).await?;
-    cluster.welcomes.put(pools, params, greeting.clone());
-    Ok(greeting)
+    let greeting = welcome::learn(found.lease, &params).await?;
+    cluster.welcomes.put(pools, &params, greeting.clone());
+    Ok((params, greeting))
 }
 
 /// Four bytes for protocol 3.0, as ever; 32 for 3.2.
