@@ -15,7 +15,7 @@ use std::io;
 use std::task::{Context, Poll, ready};
 
 /// Pipelined bytes of a client that are read ahead while its statement runs.
-const READ_AHEAD: usize = 32 * 1024;
+pub(super) const READ_AHEAD: usize = 32 * 1024;
 
 /// How an exchange ended.
 #[derive(Debug)]
@@ -80,10 +80,11 @@ impl Client {
                 Poll::Pending => {}
             }
             if !moved {
+                // Registered first: who is told to go after this look is woken.
+                self.entry.listen(cx);
                 if self.must_go() {
                     return Poll::Ready(Ended::Killed);
                 }
-                self.entry.listen(cx);
                 return Poll::Pending;
             }
         }
