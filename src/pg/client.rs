@@ -301,7 +301,8 @@ impl Client {
     /// Routes the batch and leases a server for it.
     async fn find_server(&mut self, avoid: NodeSet) -> Result<Result<(), Refusal>, Leaving> {
         let wants = self.batch.wants();
-        let errand = Errand { wants, consistency: self.session.consistency(), avoid };
+        let (consistency, turn) = (self.session.consistency(), self.cluster.turn());
+        let errand = Errand { wants, consistency, avoid, turn };
         let Found { lease, decision, node } = match self.cluster.try_find(&self.pools, errand) {
             Some(found) => found,
             // Boxed: waiting is rare, and its state would make every idle client larger.

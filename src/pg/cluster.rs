@@ -81,6 +81,9 @@ pub struct Errand {
     pub consistency: Option<Consistency>,
     /// Nodes that failed it already.
     pub avoid: NodeSet,
+    /// Its turn among equal nodes: [`Cluster::turn`], the same for all looks at one errand, or
+    /// a node whose pool is still empty would be passed over for its neighbour time and again.
+    pub turn: u32,
 }
 
 /// A server connection, and why this one.
@@ -167,6 +170,11 @@ impl Cluster {
         self.pools.lock().values().cloned().collect()
     }
 
+    /// The next turn among equal nodes.
+    pub fn turn(&self) -> u32 {
+        self.tie.fetch_add(1, Ordering::Relaxed)
+    }
+
     /// Decides where work of this kind goes and leases a server there, if that needs no waiting.
     pub fn try_find(&self, pools: &UserPools, errand: Errand) -> Option<Found> {
         if self.is_paused() {
@@ -232,7 +240,7 @@ impl Cluster {
             max_staleness: live.route.max_staleness,
             avoid: errand.avoid,
             fallback: Fallback::Error,
-            tie: self.tie.fetch_add(1, Ordering::Relaxed),
+            tie: errand.turn,
         };
         if !(in_time && route::may_wait_for_replica(&ask, &seen)) {
             ask.fallback = live.route.fallback;

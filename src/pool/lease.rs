@@ -434,3 +434,17 @@ fn jittered(full: Duration) -> Duration {
     let chance = RandomState::new().hash_one(0u8) % 1000;
     full.saturating_sub(full / 10_000 * (chance as u32))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lifetimes_differ_by_up_to_a_tenth() {
+        let full = Duration::from_secs(3600);
+        let lives: Vec<Duration> = (0..200).map(|_| jittered(full)).collect();
+        assert!(lives.iter().all(|life| *life <= full && *life >= full * 9 / 10));
+        let (shortest, longest) = (lives.iter().min().unwrap(), lives.iter().max().unwrap());
+        assert!(*longest - *shortest > full / 20, "they end together");
+    }
+}
