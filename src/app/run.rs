@@ -79,8 +79,8 @@ impl Proxy {
         let open = listeners::open(&settings.listen)?;
         let engine = Arc::new(wire::engine(&settings, tasks.clone())?);
         let console = Arc::new(Console::new(config, path, engine.clone(), open.addresses()));
-        for (listener, address) in &console.listening {
-            tracing::info!(listener, %address, "listening");
+        for (name, address) in &console.listening {
+            tracing::info!(name, %address, "listening");
         }
         if let Some(listener) = open.postgres {
             let engine = engine.clone();

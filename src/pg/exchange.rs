@@ -61,6 +61,7 @@ impl Client {
                 Poll::Ready(Err(_)) => return Poll::Ready(Ended::ClientLeft),
                 Poll::Pending => {}
             }
+            self.say_what_is_left();
             if self.is_answered() {
                 return Poll::Ready(Ended::Done);
             }
@@ -87,6 +88,18 @@ impl Client {
                 }
                 return Poll::Pending;
             }
+        }
+    }
+
+    /// Answers of ours that no answer of the server comes after: in a transaction, say. Others
+    /// go out with those of the server, so that until then another node may be asked.
+    fn say_what_is_left(&mut self) {
+        if !self.owed.is_empty() && self.owed.is_ours_alone() {
+            while let Some(Owed::Say(bytes)) = self.owed.pop() {
+                self.output.extend_from_slice(&bytes);
+            }
+            self.flow.inbound.retryable = false;
+            self.flow.delivered = true;
         }
     }
 

@@ -21,6 +21,7 @@ pub struct Wanted {
     nodes: Vec<(String, SocketAddr)>,
     weights: Vec<(String, u32)>,
     sections: String,
+    cluster: String,
     top: String,
 }
 
@@ -31,6 +32,7 @@ pub fn proxy(cluster: &Cluster) -> Wanted {
         nodes: cluster.nodes().iter().map(node).collect(),
         weights: Vec::new(),
         sections: String::new(),
+        cluster: String::new(),
         top: String::new(),
     }
 }
@@ -68,6 +70,18 @@ impl Wanted {
         self
     }
 
+    /// Reaches a node somewhere else, through whatever stands between.
+    pub fn reached_at(mut self, node: usize, address: SocketAddr) -> Wanted {
+        self.nodes[node].1 = address;
+        self
+    }
+
+    /// Adds a key of the cluster itself: `with_cluster("databases = [\"a\"]")`.
+    pub fn with_cluster(mut self, key: &str) -> Wanted {
+        writeln!(self.cluster, "{key}").expect("a String");
+        self
+    }
+
     /// Adds text at the level of the process: `top("[tls]\nmode = \"require\"")`.
     pub fn top(mut self, text: &str) -> Wanted {
         writeln!(self.top, "{text}").expect("a String");
@@ -85,6 +99,7 @@ impl Wanted {
             writeln!(text, "  {{ {node} }},").expect("a String");
         }
         text.push_str("]\nmonitor = { user = \"postgres\" }\n");
+        text.push_str(&self.cluster);
         text.push_str(&self.sections);
         if !self.sections.contains("[clusters.test.auth]") {
             text.push_str("[clusters.test.auth]\nmethod = \"trust\"\n");
