@@ -394,7 +394,8 @@ async fn greet(
     if let Some(known) = cluster.welcomes.get(pools, &params) {
         return Ok(known);
     }
-    let errand = Errand { wants: Wants::Read, consistency: None, avoid: NodeSet::default() };
+    let (avoid, turn) = (NodeSet::default(), cluster.turn());
+    let errand = Errand { wants: Wants::Read, consistency: None, avoid, turn };
     let found = cluster.find(pools, errand).await?;
     let greeting = welcome::learn(found.lease, &params).await?;
     cluster.welcomes.put(pools, &params, greeting.clone());

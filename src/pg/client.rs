@@ -59,8 +59,8 @@ pub(super) struct Client {
     pub(super) cluster: Arc<Cluster>,
     pub(super) entry: Registration<ClientEntry>,
     node: Option<NodeId>,
-    pools: Arc<UserPools>,
-    engine: Arc<Engine>,
+    pub(super) pools: Arc<UserPools>,
+    pub(super) engine: Arc<Engine>,
 }
 
 /// What a client brings from its login.
@@ -164,6 +164,10 @@ impl Client {
                 Poll::Ready(Ok(_)) => {}
                 Poll::Pending => {
                     self.entry.listen(cx);
+                    // It may have been told between the look and the listening.
+                    if self.must_go() {
+                        continue;
+                    }
                     self.rest();
                     return Poll::Pending;
                 }
@@ -234,7 +238,7 @@ impl Client {
         let mut avoid = NodeSet::default();
         loop {
             let fresh = self.link.is_none();
-            if fresh && let Err(refusal) = self.find_server(avoid).await {
+            if fresh && let Err(refusal) = self.find_server(avoid).await? {
                 return self.turn_down(&refusal);
             }
             let movable = fresh && self.is_movable();
@@ -295,13 +299,17 @@ impl Client {
     }
 
     /// Routes the batch and leases a server for it.
-    async fn find_server(&mut self, avoid: NodeSet) -> Result<(), Refusal> {
+    async fn find_server(&mut self, avoid: NodeSet) -> Result<Result<(), Refusal>, Leaving> {
         let wants = self.batch.wants();
-        let errand = Errand { wants, consistency: self.session.consistency(), avoid };
+        let (consistency, turn) = (self.session.consistency(), self.cluster.turn());
+        let errand = Errand { wants, consistency, avoid, turn };
         let Found { lease, decision, node } = match self.cluster.try_find(&self.pools, errand) {
             Some(found) => found,
             // Boxed: waiting is rare, and its state would make every idle client larger.
-            None => Box::pin(self.wait_for_server(errand)).await?,
+            None => match Box::pin(self.wait_for_server(errand)).await? {
+                Ok(found) => found,
+                Err(refusal) => return Ok(Err(refusal)),
+            },
         };
         *self.entry.last_route.lock() =
             Some(LastRoute { node: Some(node), because: decision.because });
@@ -313,16 +321,7 @@ impl Client {
         self.cluster.begin(node, wants);
         self.node = Some(node);
         self.link = Some(lease);
-        Ok(())
-    }
-
-    async fn wait_for_server(&mut self, errand: Errand) -> Result<Found, Refusal> {
-        self.entry.set_state(ClientState::Waiting);
-        let found = self.cluster.find(&self.pools, errand).await;
-        if found.is_err() {
-            self.entry.set_state(ClientState::Idle);
-        }
-        found
+        Ok(Ok(()))
     }
 
     /// Makes the server's parameters those of the session, ahead of the batch; waits for the

@@ -15,7 +15,7 @@ use std::io;
 use std::task::{Context, Poll, ready};
 
 /// Pipelined bytes of a client that are read ahead while its statement runs.
-const READ_AHEAD: usize = 32 * 1024;
+pub(super) const READ_AHEAD: usize = 32 * 1024;
 
 /// How an exchange ended.
 #[derive(Debug)]
@@ -61,6 +61,7 @@ impl Client {
                 Poll::Ready(Err(_)) => return Poll::Ready(Ended::ClientLeft),
                 Poll::Pending => {}
             }
+            self.say_what_is_left();
             if self.is_answered() {
                 return Poll::Ready(Ended::Done);
             }
@@ -80,12 +81,25 @@ impl Client {
                 Poll::Pending => {}
             }
             if !moved {
+                // Registered first: who is told to go after this look is woken.
+                self.entry.listen(cx);
                 if self.must_go() {
                     return Poll::Ready(Ended::Killed);
                 }
-                self.entry.listen(cx);
                 return Poll::Pending;
             }
+        }
+    }
+
+    /// Answers of ours that no answer of the server comes after: in a transaction, say. Others
+    /// go out with those of the server, so that until then another node may be asked.
+    fn say_what_is_left(&mut self) {
+        if !self.owed.is_empty() && self.owed.is_ours_alone() {
+            while let Some(Owed::Say(bytes)) = self.owed.pop() {
+                self.output.extend_from_slice(&bytes);
+            }
+            self.flow.inbound.retryable = false;
+            self.flow.delivered = true;
         }
     }
 
