@@ -3,4 +3,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+
 mod basics;
+mod differ;
+mod random;
+mod shared;
+mod wire;
