@@ -2,7 +2,7 @@
 
 use super::auth::{Accepted, Login, LoginRequest, Method, Step};
 use super::client::{Arrived, Client};
-use super::cluster::{Cluster, UserPools};
+use super::cluster::{Cluster, Errand, UserPools};
 use super::engine::Engine;
 use super::params::Params;
 use super::refuse::{self, Severity};
@@ -365,8 +365,9 @@ async fn greet(
     if let Some(known) = cluster.welcomes.get(pools, params) {
         return Ok(known);
     }
-    let (lease, _, _) = cluster.find(pools, Wants::Read, None, NodeSet::default()).await?;
-    let greeting = welcome::learn(lease, params).await?;
+    let errand = Errand { wants: Wants::Read, consistency: None, avoid: NodeSet::default() };
+    let found = cluster.find(pools, errand).await?;
+    let greeting = welcome::learn(found.lease, params).await?;
     cluster.welcomes.put(pools, params, greeting.clone());
     Ok(greeting)
 }

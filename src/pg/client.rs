@@ -1,6 +1,6 @@
 //! One client after its login: takes a batch, finds it a server, has it answered, lets go.
 
-use super::cluster::{Cluster, Lease, UserPools};
+use super::cluster::{Cluster, Errand, Found, Lease, UserPools};
 use super::engine::Engine;
 use super::exchange::{Ended, give_back};
 use super::refuse;
@@ -296,15 +296,12 @@ impl Client {
 
     /// Routes the batch and leases a server for it.
     async fn find_server(&mut self, avoid: NodeSet) -> Result<(), Refusal> {
-        self.entry.set_state(ClientState::Waiting);
         let wants = self.batch.wants();
-        let found = self.cluster.find(&self.pools, wants, self.session.consistency(), avoid).await;
-        let (lease, decision, node) = match found {
-            Ok(found) => found,
-            Err(refusal) => {
-                self.entry.set_state(ClientState::Idle);
-                return Err(refusal);
-            }
+        let errand = Errand { wants, consistency: self.session.consistency(), avoid };
+        let Found { lease, decision, node } = match self.cluster.try_find(&self.pools, errand) {
+            Some(found) => found,
+            // Boxed: waiting is rare, and its state would make every idle client larger.
+            None => Box::pin(self.wait_for_server(errand)).await?,
         };
         *self.entry.last_route.lock() =
             Some(LastRoute { node: Some(node), because: decision.because });
@@ -317,6 +314,15 @@ impl Client {
         self.node = Some(node);
         self.link = Some(lease);
         Ok(())
+    }
+
+    async fn wait_for_server(&mut self, errand: Errand) -> Result<Found, Refusal> {
+        self.entry.set_state(ClientState::Waiting);
+        let found = self.cluster.find(&self.pools, errand).await;
+        if found.is_err() {
+            self.entry.set_state(ClientState::Idle);
+        }
+        found
     }
 
     /// Makes the server's parameters those of the session, ahead of the batch; waits for the

@@ -72,6 +72,23 @@ pub struct UserPools {
     secret: Arc<ArcSwap<ServerSecret>>,
 }
 
+/// What a server connection is wanted for.
+#[derive(Clone, Copy, Debug)]
+pub struct Errand {
+    pub wants: Wants,
+    /// What the session asked for; `None`: what the cluster is configured for.
+    pub consistency: Option<Consistency>,
+    /// Nodes that failed it already.
+    pub avoid: NodeSet,
+}
+
+/// A server connection, and why this one.
+pub struct Found {
+    pub lease: Lease,
+    pub decision: Decision,
+    pub node: NodeId,
+}
+
 /// What a cluster is made of.
 pub struct Parts {
     pub name: Arc<str>,
@@ -143,28 +160,34 @@ impl Cluster {
         self.pools.lock().values().cloned().collect()
     }
 
-    /// Decides where work of this kind goes and leases a server there; waits for a primary as
+    /// Decides where work of this kind goes and leases a server there, if that needs no waiting.
+    pub fn try_find(&self, pools: &UserPools, errand: Errand) -> Option<Found> {
+        if self.is_paused() {
+            return None;
+        }
+        let now = Instant::now();
+        let decision = self.decide(errand, &self.live.load(), now, now);
+        let Target::Node(node) = decision.to else { return None };
+        let lease = pools.nodes[usize::from(node.0)].try_lease()?;
+        Some(Found { lease, decision, node })
+    }
+
+    /// As [`Cluster::try_find`], but waits for a free server connection, and for a primary as
     /// long as `failover.hold` allows.
-    pub async fn find(
-        &self,
-        pools: &UserPools,
-        wants: Wants,
-        consistency: Option<Consistency>,
-        mut avoid: NodeSet,
-    ) -> Result<(Lease, Decision, NodeId), Refusal> {
+    pub async fn find(&self, pools: &UserPools, mut errand: Errand) -> Result<Found, Refusal> {
         self.while_paused().await;
         let live = self.live.load();
         let started = Instant::now();
         let mut changes = None;
         loop {
-            let decision = self.decide(wants, consistency, avoid, &live, started);
+            let decision = self.decide(errand, &live, started, Instant::now());
             let cause = match decision.to {
                 Target::Node(node) => match self.lease(pools, node).await {
-                    Ok(lease) => return Ok((lease, decision, node)),
+                    Ok(lease) => return Ok(Found { lease, decision, node }),
                     Err(PoolError::Connect(error)) if error.is_node_failure() => {
                         self.monitor.report_failure(node, &error.to_string());
                         if decision.because == Because::FreshReplica {
-                            avoid.insert(node);
+                            errand.avoid.insert(node);
                             continue;
                         }
                         Some((node, error))
@@ -183,21 +206,14 @@ impl Cluster {
         }
     }
 
-    fn decide(
-        &self,
-        wants: Wants,
-        consistency: Option<Consistency>,
-        avoid: NodeSet,
-        live: &Live,
-        started: Instant,
-    ) -> Decision {
-        let now = Instant::now();
-        let may_wait = wants == Wants::Read && now.duration_since(started) < live.route.read_wait;
+    fn decide(&self, errand: Errand, live: &Live, started: Instant, now: Instant) -> Decision {
+        let may_wait =
+            errand.wants == Wants::Read && now.duration_since(started) < live.route.read_wait;
         let ask = Ask {
-            wants,
-            consistency: consistency.unwrap_or(live.route.consistency),
+            wants: errand.wants,
+            consistency: errand.consistency.unwrap_or(live.route.consistency),
             max_staleness: live.route.max_staleness,
-            avoid,
+            avoid: errand.avoid,
             fallback: if may_wait { Fallback::Error } else { live.route.fallback },
             tie: self.tie.fetch_add(1, Ordering::Relaxed),
         };

@@ -1,0 +1,1 @@
+"""What bench/run is made of: processes, the lab, pieces of work, tables. Standard library only."""
