@@ -5,7 +5,9 @@ use crate::admin::{Control, Reloaded};
 use crate::config::{self, Config};
 use crate::net::tls::Authorities;
 use crate::pg::cluster::Cluster;
+use crate::pg::connect::Node;
 use crate::pg::engine::Engine;
+use crate::topology::NodeView;
 use crate::view;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
@@ -75,8 +77,7 @@ impl Console {
         let mut users = Vec::new();
         for (cluster, configured) in self.configured(settings) {
             let known = cluster.users.current();
-            let inline = wire::inline_users(&configured.auth);
-            let loaded = crate::pg::auth::Users::load(None, &inline, &known);
+            let loaded = crate::pg::auth::Users::load(&wire::users(&configured.auth), &known);
             users.push((cluster, configured, loaded.map_err(|e| e.to_string())?));
         }
         if let Some(acceptor) = &self.engine.acceptor {
@@ -88,7 +89,7 @@ impl Console {
             cluster.asked.forget();
             cluster.welcomes.clear();
             cluster.reconfigure(wire::live(configured), configured.pool.clone());
-            let weights = configured.nodes.iter().map(|n| n.weight).collect();
+            let weights = weights(cluster, configured);
             let monitor = cluster.monitor.clone();
             tokio::spawn(async move { monitor.set_weights(weights).await });
         }
@@ -107,20 +108,14 @@ impl Console {
     }
 }
 
-/// Keys that this release takes over only by a restart, besides those marked so.
-fn needs_restart(key: &str, known: impl Fn(&str) -> bool) -> bool {
-    let Some(rest) = key.strip_prefix("clusters.") else {
-        return key.starts_with("console.")
-            || key.starts_with("http.")
-            || key.starts_with("log.")
-            || key == "listen.login_timeout";
+/// The shares of reads of the running nodes; nodes that come by a restart have none yet.
+fn weights(cluster: &Cluster, configured: &config::Cluster) -> Vec<u32> {
+    let seen = cluster.monitor.snapshot();
+    let weight = |(node, seen): (&Arc<Node>, &NodeView)| {
+        let found = configured.nodes.iter().find(|c| c.name == *node.name);
+        found.map_or(seen.weight, |c| c.weight)
     };
-    let Some((cluster, option)) = rest.split_once('.') else { return true };
-    !known(cluster)
-        || option == "databases"
-        || option.starts_with("monitor.")
-        || option.starts_with("tls.")
-        || (option.starts_with("nodes") && !option.ends_with(".weight"))
+    cluster.nodes.iter().zip(&seen.nodes).map(weight).collect()
 }
 
 impl Control for Console {
@@ -131,11 +126,7 @@ impl Control for Console {
     fn reload(&self) -> Result<Reloaded, String> {
         let next = config::load(&self.path).map_err(|problems| problems.to_string())?;
         let mut now = self.config.lock();
-        let mut changes = config::diff(&now, &next);
-        let known = |name: &str| self.engine.clusters.iter().any(|c| *c.name == *name);
-        let (late, live) = changes.live.into_iter().partition(|c| needs_restart(&c.key, known));
-        changes.live = live;
-        changes.needs_restart.extend::<Vec<_>>(late);
+        let changes = config::diff(&now, &next);
         self.apply(&next, &changes)?;
         *now = next;
         let keys = |list: &[config::Change]| list.iter().map(|c| c.key.clone()).collect();

@@ -4,7 +4,7 @@ use crate::config::{self, ClientTlsMode, Method, ServerTlsMode};
 use crate::monitor::{self, Member};
 use crate::net::tls::{self, Authorities, ClientMode, ServerMode, TlsError};
 use crate::pg::auth::scram::{KeyCache, Mock};
-use crate::pg::auth::{self, Secret, UserTable, Users};
+use crate::pg::auth::{self, AuthQuery, Listed, Secret, UserTable, Users};
 use crate::pg::cluster::{self, Cluster, Live};
 use crate::pg::connect::Node;
 use crate::pg::engine::{self, Engine};
@@ -21,7 +21,7 @@ pub enum WireError {
     #[error("{key}: {source}")]
     Tls { key: String, source: TlsError },
     #[error("clusters.{cluster}.auth: {source}")]
-    Users { cluster: String, source: auth::users::UsersError },
+    Users { cluster: String, source: auth::UsersError },
     #[error("the system gives no random bytes")]
     NoRandom,
 }
@@ -57,22 +57,8 @@ fn one_cluster(
     authorities: &mut Authorities,
     tasks: &Tasks,
 ) -> Result<Cluster, WireError> {
-    let key = || format!("clusters.{name}.tls");
-    let side = server_side(&settings.tls);
-    let tls = tls::Connector::new(&side, authorities)
-        .map_err(|source| WireError::Tls { key: key(), source })?;
+    let nodes = nodes(name, settings, (keys, servers), authorities)?;
     let name: Arc<str> = name.into();
-    let node = |n: &config::Node| {
-        Arc::new(Node {
-            cluster: name.clone(),
-            name: n.name.as_str().into(),
-            address: n.address.to_string().into(),
-            tls: Some(tls.clone()),
-            keys: keys.clone(),
-            servers: servers.clone(),
-        })
-    };
-    let nodes: Vec<Arc<Node>> = settings.nodes.iter().map(node).collect();
     let watched = settings.nodes.iter().zip(&nodes).map(|(configured, node)| {
         let member = Member {
             name: node.name.clone(),
@@ -87,8 +73,7 @@ fn one_cluster(
         &monitor_settings(&settings.monitor),
         watched.collect(),
     );
-    let inline = inline_users(&settings.auth);
-    let users = Users::load(None, &inline, &Users::default())
+    let users = Users::load(&users(&settings.auth), &Users::default())
         .map_err(|source| WireError::Users { cluster: name.to_string(), source })?;
     let databases = settings.databases.names.iter().map(|d| d.as_str().into()).collect();
     Ok(Cluster::new(cluster::Parts {
@@ -103,45 +88,74 @@ fn one_cluster(
     }))
 }
 
+/// The nodes of a cluster and how they are reached.
+pub(super) fn nodes(
+    cluster: &str,
+    settings: &config::Cluster,
+    (keys, servers): (&Arc<KeyCache>, &Arc<Registry<ServerEntry>>),
+    authorities: &mut Authorities,
+) -> Result<Vec<Arc<Node>>, WireError> {
+    let tls = tls::Connector::new(&server_side(&settings.tls), authorities)
+        .map_err(|source| WireError::Tls { key: format!("clusters.{cluster}.tls"), source })?;
+    let node = |n: &config::Node| {
+        Arc::new(Node {
+            cluster: cluster.into(),
+            name: n.name.as_str().into(),
+            address: n.address.to_string().into(),
+            tls: Some(tls.clone()),
+            keys: keys.clone(),
+            servers: servers.clone(),
+        })
+    };
+    Ok(settings.nodes.iter().map(node).collect())
+}
+
 /// What a running cluster takes from a changed configuration.
 pub(super) fn live(settings: &config::Cluster) -> Live {
-    let query = settings.auth.auth_query.as_ref();
+    let query = |q: &config::AuthQuery| AuthQuery {
+        user: q.user.clone(),
+        password: q.password.as_ref().map(secret),
+        database: q.database.clone(),
+        query: q.query.clone(),
+    };
     Live {
         route: settings.route.clone(),
         hold: settings.failover.hold,
         auth: Arc::new(auth::Settings {
             method: method(settings.auth.method),
-            users: Vec::new(),
-            users_file: None,
-            auth_query: query.map(|q| q.query.clone()),
-            auth_user: query.map(|q| q.user.clone()),
+            auth_query: settings.auth.auth_query.as_ref().map(query),
             certificate_map: auth::CertificateMap::default(),
         }),
     }
 }
 
-/// The users of the configuration, and the one that asks for others.
-pub(super) fn inline_users(settings: &config::Auth) -> Vec<(String, Secret)> {
-    let secret = |s: &config::Secret| Secret::new(s.expose());
-    let listed = settings.users.iter();
-    let mut users: Vec<(String, Secret)> = listed
-        .filter_map(|(name, user)| Some((name.clone(), secret(user.password.as_ref()?))))
-        .collect();
-    if let Some(query) = &settings.auth_query
-        && let Some(password) = &query.password
-    {
-        users.push((query.user.clone(), secret(password)));
-    }
-    users
+/// The users of the configuration, those of its users file included.
+pub(super) fn users(settings: &config::Auth) -> Vec<Listed> {
+    let listed = settings.users.iter().map(|(name, user)| Listed {
+        name: name.clone(),
+        password: user.password.as_ref().map(secret),
+        server_user: user.server_user.clone(),
+        server_password: user.server_password.as_ref().map(secret),
+    });
+    listed.collect()
+}
+
+fn secret(read: &config::Secret) -> Secret {
+    Secret::new(read.expose())
 }
 
 fn probe(node: &Arc<Node>, settings: &config::Monitor) -> PgProbe {
+    PgProbe::new(node.clone(), monitor_login(settings))
+}
+
+/// Who asks the nodes, whatever the question.
+pub(super) fn monitor_login(settings: &config::Monitor) -> tokio_postgres::Config {
     let mut config = tokio_postgres::Config::new();
     config.user(&settings.user).dbname(&settings.database);
     if let Some(password) = &settings.password {
         config.password(password.expose());
     }
-    PgProbe::new(node.clone(), config)
+    config
 }
 
 fn monitor_settings(settings: &config::Monitor) -> monitor::Settings {
@@ -163,7 +177,7 @@ fn method(method: Method) -> auth::Method {
 }
 
 /// How servers of a cluster are reached.
-pub(super) fn server_side(settings: &config::ServerTls) -> tls::ServerSide {
+fn server_side(settings: &config::ServerTls) -> tls::ServerSide {
     tls::ServerSide {
         mode: match settings.mode {
             ServerTlsMode::Disable => ServerMode::Disable,

@@ -23,7 +23,7 @@ options! {
         key engine: Engine = "postgres" => .restart();
         /// The names that clients ask for and that lead here; "*" is any name that no other
         /// cluster has. A name belongs to one cluster only.
-        key databases: Databases = "\"*\"";
+        key databases: Databases = "\"*\"" => .restart();
         /// The database servers. Which of them is the primary, they say themselves.
         key nodes: Vec<Node>;
         /// How the nodes are watched.
@@ -47,9 +47,9 @@ options! {
     /// One database server; 1 to 64 in a cluster.
     pub struct Node {
         /// Its name in logs, metrics and the console: letters, digits, - and _.
-        key name: String => .example("a");
+        key name: String => .example("a").restart();
         /// Where it listens.
-        key address: Address => .example("10.0.0.1:5432");
+        key address: Address => .example("10.0.0.1:5432").restart();
         /// Its share of reads relative to the other replicas. 0: none.
         key weight: u32 = "1" => .limits(0, 1_000);
         /// Marks the replica that backups should be taken from.
@@ -62,15 +62,15 @@ options! {
     /// CREATE ROLE tidegate LOGIN PASSWORD '…' IN ROLE pg_monitor;
     pub struct Monitor {
         /// The user that Tidegate itself logs in as, on every node.
-        key user: String => .example("tidegate");
+        key user: String => .example("tidegate").restart();
         /// That user's password. None: the servers must trust this machine or its certificate.
-        secret password: Option<Secret> => .example("/run/secrets/monitor").shown();
+        secret password: Option<Secret> => .example("/run/secrets/monitor").shown().restart();
         /// The database that Tidegate itself connects to.
-        key database: String = "postgres";
+        key database: String = "postgres" => .restart();
         /// How often each node is asked for its role and position.
-        key interval: Duration = "100ms" => .limits(10, 60 * SECOND);
+        key interval: Duration = "100ms" => .limits(10, 60 * SECOND).restart();
         /// How long a node may take to answer before it counts as unreachable.
-        key probe_timeout: Duration = "1s" => .limits(10, 60 * SECOND);
+        key probe_timeout: Duration = "1s" => .limits(10, 60 * SECOND).restart();
     } refused {
         "password" => IN_THE_FILE, INSTEAD;
     }
@@ -82,13 +82,13 @@ options! {
         /// "disable": never; "prefer": where the node has it; "require": always, with nothing
         /// verified; "verify-ca": with a certificate that ca signed; "verify-full": one that
         /// names the host too.
-        key mode: ServerTlsMode = "prefer";
+        key mode: ServerTlsMode = "prefer" => .restart();
         /// Certificates, in PEM form, of those who may sign the nodes' certificates.
-        key ca: Option<PathBuf> => .example("/etc/tidegate/servers-ca.crt");
+        key ca: Option<PathBuf> => .example("/etc/tidegate/servers-ca.crt").restart();
         /// A certificate to show to the nodes, in PEM form.
-        key cert: Option<PathBuf> => .example("/etc/tidegate/client.crt");
+        key cert: Option<PathBuf> => .example("/etc/tidegate/client.crt").restart();
         /// The private key of cert, in PEM form.
-        key key: Option<PathBuf> => .example("/etc/tidegate/client.key");
+        key key: Option<PathBuf> => .example("/etc/tidegate/client.key").restart();
     }
 }
 

@@ -48,12 +48,12 @@ pub fn diff(old: &Config, new: &Config) -> Changes {
         }
         let value = |e: Option<&Effective>| e.map(|e| e.value.clone());
         let change = Change { key: key.clone(), old: value(was), new: value(is) };
-        // A cluster that comes or goes as a whole has nothing that must stay as it was.
+        // A cluster that comes or goes as a whole does so with the next process.
         let whole = cluster_of(key).is_some_and(|name| {
             let known = |config: &Config| config.settings.clusters.contains_key(name);
             known(old) != known(new)
         });
-        let restart = !whole && was.or(is).is_some_and(|e| e.restart);
+        let restart = whole || was.or(is).is_some_and(|e| e.restart);
         if restart { changes.needs_restart.push(change) } else { changes.live.push(change) }
     }
     changes

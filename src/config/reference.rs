@@ -62,12 +62,13 @@ fn lines(out: &mut String, doc: &[&str]) {
 fn value(out: &mut String, key: &Key, off: bool) {
     out.push('\n');
     lines(out, key.doc);
+    let restart = if key.restart { "; needs a restart" } else { "" };
     if key.secret {
         let example = key.example.unwrap_or("/run/secrets/NAME");
         let hide = if off || !key.shown { "#" } else { "" };
         let _ = writeln!(
             out,
-            "# A file that holds nothing else, or an environment variable; default: none."
+            "# A file that holds nothing else, or an environment variable; default: none{restart}."
         );
         let _ = writeln!(out, "{hide}{}_file = {example:?}", key.name);
         let _ = writeln!(out, "#{}_env = \"TIDEGATE_{}\"", key.name, key.name.to_uppercase());
@@ -85,7 +86,6 @@ fn value(out: &mut String, key: &Key, off: bool) {
         Some(_) => format!("default: {shown}"),
         None => default.to_string(),
     };
-    let restart = if key.restart { "; needs a restart" } else { "" };
     let _ = writeln!(out, "# Allowed: {}; {default}{restart}.", allowed(key));
     let hide = if off || default == "default: none" { "#" } else { "" };
     let _ = writeln!(out, "{hide}{} = {shown}", key.name);

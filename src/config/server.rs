@@ -46,7 +46,7 @@ options! {
     /// What Tidegate says on standard error.
     pub struct Log {
         /// The least severe events that are logged.
-        key level: Level = "info";
+        key level: Level = "info" => .restart();
         /// Lines for people, or one JSON object for each event.
         key format: Format = "text" => .restart();
     }
@@ -69,7 +69,7 @@ options! {
         /// refuses no connection: start the new process, then stop the old one.
         key reuse_port: bool = "false" => .restart();
         /// How long a client may take from its connection to the end of its login.
-        key login_timeout: Duration = "15s" => .limits(100, HOUR);
+        key login_timeout: Duration = "15s" => .limits(100, HOUR).restart();
     } refused {
         "mysql" => "is not built yet; this release speaks PostgreSQL only", "remove this line";
     }
@@ -103,7 +103,7 @@ options! {
     /// An administrator of this name. The password is checked by SCRAM-SHA-256.
     pub struct ConsoleUser {
         /// This administrator's password.
-        secret password: Option<Secret> => .example("/run/secrets/admin");
+        secret password: Option<Secret> => .example("/run/secrets/admin").restart();
     } refused {
         "password" => IN_THE_FILE, INSTEAD;
     }
@@ -113,7 +113,7 @@ options! {
     /// Who may read metrics and the API. /healthz and /readyz are open to all.
     pub struct Http {
         /// The bearer token that clients must send: "Authorization: Bearer TOKEN".
-        secret token: Option<Secret> => .example("/run/secrets/http-token");
+        secret token: Option<Secret> => .example("/run/secrets/http-token").restart();
     } refused {
         "token" => "a token does not belong in this file",
             "write token_file = \"/run/secrets/NAME\" or token_env = \"NAME\"";

@@ -259,7 +259,7 @@ impl Arriving {
         asked: &Asked,
     ) -> Result<Accepted, Stopped> {
         let auth = cluster.live.load().auth.clone();
-        let credential = cluster.credential(&asked.user, &asked.database).await?;
+        let credential = cluster.credential(&asked.user).await?;
         if auth.method == Method::Trust
             && credential.is_none()
             && !cluster.users.current().is_empty()

@@ -1,7 +1,6 @@
 //! One PostgreSQL cluster as its clients use it: its nodes, pools and settings.
 
-use super::auth::users::UserTable;
-use super::auth::{self, ServerSecret};
+use super::auth::{self, ServerSecret, UserTable};
 use super::connect::{ConnectError, Node, PgConnector};
 use super::counters::Counters;
 use super::statement::Statements;
@@ -68,6 +67,8 @@ struct Attendance {
 pub struct UserPools {
     pub user: Arc<str>,
     pub database: Arc<str>,
+    /// Who logs in to the servers.
+    server_user: Arc<str>,
     pub nodes: Vec<Arc<PgPool>>,
     secret: Arc<ArcSwap<ServerSecret>>,
 }
@@ -131,21 +132,27 @@ impl Cluster {
 
     /// The pools of this user and database; a secret that came with the login opens them.
     pub fn pools(&self, user: &str, database: &str, secret: &ServerSecret) -> Arc<UserPools> {
+        let (server_user, secret) = self.users.current().opener(user, secret);
         let mut pools = self.pools.lock();
-        let key = (Arc::from(user), Arc::from(database));
-        let found = pools.entry(key.clone()).or_insert_with(|| self.open_pools(key));
+        let key: PoolKey = (Arc::from(user), Arc::from(database));
+        let open = || self.open_pools(key.clone(), server_user.clone());
+        let found = pools.entry(key.clone()).or_insert_with(open);
+        if found.server_user != server_user {
+            // A reload said so; clients that are here already keep what they have.
+            *found = open();
+        }
         if !secret.is_empty() {
-            found.secret.store(Arc::new(secret.clone()));
+            found.secret.store(Arc::new(secret));
         }
         found.clone()
     }
 
-    fn open_pools(&self, (user, database): PoolKey) -> Arc<UserPools> {
+    fn open_pools(&self, (user, database): PoolKey, server_user: Arc<str>) -> Arc<UserPools> {
         let secret = Arc::new(ArcSwap::from_pointee(ServerSecret::default()));
         let pool = |(node, budget): (&Arc<Node>, &Arc<Budget>)| {
             let connector = PgConnector {
                 node: node.clone(),
-                user: user.clone(),
+                user: server_user.clone(),
                 database: database.clone(),
                 secret: secret.clone(),
                 settings: self.pool_settings.clone(),
@@ -153,7 +160,7 @@ impl Cluster {
             Pool::new(connector, self.pool_settings.load_full(), budget.clone())
         };
         let nodes = self.nodes.iter().zip(&self.budgets).map(pool).collect();
-        Arc::new(UserPools { user, database, nodes, secret })
+        Arc::new(UserPools { user, database, server_user, nodes, secret })
     }
 
     pub fn all_pools(&self) -> Vec<Arc<UserPools>> {

@@ -58,6 +58,17 @@ const fn classes() -> [Class; 256] {
     table
 }
 
+/// Bytes that go on with a word.
+static IN_WORD: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = matches!(CLASS[byte], Class::Word | Class::Digit | Class::Dollar);
+        byte += 1;
+    }
+    table
+};
+
 /// Writes the shape of `sql` into the empty `out`; `None` if it has none.
 pub(super) fn shape(sql: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let mut lexer = Lexer { sql, at: 0, kept: 0, out };
@@ -121,9 +132,7 @@ impl Lexer<'_> {
 
     fn word_end(&self, from: usize) -> usize {
         let rest = &self.sql[from..];
-        let part = |byte: &u8| {
-            matches!(CLASS[usize::from(*byte)], Class::Word | Class::Digit | Class::Dollar)
-        };
+        let part = |byte: &u8| IN_WORD[usize::from(*byte)];
         from + rest.iter().position(|byte| !part(byte)).unwrap_or(rest.len())
     }
 

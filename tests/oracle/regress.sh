@@ -20,7 +20,7 @@ tar -xjf "$work"/postgresql-15_*.orig.tar.bz2 -C "$work" --wildcards '*/src/test
 echo "splitting ..."
 find "$work" -name '*.sql' -print0 | sort -z | xargs -0 cat | awk '
     /^\\/ { next }
-    { line = $0; gsub(/\\/, "\\\\", line); gsub(/\t/, "\\t", line) }
+    { line = $0; gsub(/\\/, "&&", line); gsub(/\t/, "\\t", line) }
     { text = text == "" ? line : text "\\n" line }
     /;[ \t]*$/ { print text; text = "" }
 ' > "$work/texts"

@@ -41,7 +41,7 @@ impl Wanted {
         let header = format!("[clusters.test.{section}]\n");
         match self.sections.find(&header) {
             Some(at) => self.sections.insert_str(at + header.len(), &format!("{keys}\n")),
-            None => write!(self.sections, "{header}{keys}\n").expect("a String"),
+            None => writeln!(self.sections, "{header}{keys}").expect("a String"),
         }
         self
     }

@@ -44,7 +44,13 @@ fn check_servers(config: &Config) -> ExitCode {
     };
     let nodes: usize = config.settings.clusters.values().map(|c| c.nodes.len()).sum();
     eprintln!("logging in to {nodes} nodes …");
-    let reports = runtime.block_on(connect::look(&config.settings));
+    let reports = match runtime.block_on(connect::look(&config.settings)) {
+        Ok(reports) => reports,
+        Err(error) => {
+            eprintln!("tidegate: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     let _ = print(&format!("\n{}", connect::render(&reports)));
     match reports.iter().all(connect::ClusterReport::is_fine) {
         true => ExitCode::SUCCESS,

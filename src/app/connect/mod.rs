@@ -2,14 +2,17 @@
 
 mod ask;
 mod report;
-mod tls;
 
 pub use report::{ClusterReport, render};
 
-use crate::config::{Cluster, Node, Settings};
-use std::time::Duration;
-use tokio_postgres::config::SslMode;
-use tokio_postgres_rustls::MakeRustlsConnect;
+use super::wire;
+use crate::config::{Cluster, Monitor, Settings};
+use crate::net::tls::Authorities;
+use crate::pg::auth::scram::KeyCache;
+use crate::pg::connect::Node;
+use futures_util::future::join_all;
+use std::sync::Arc;
+use tokio_postgres::NoTls;
 
 /// One node as it presents itself to the monitor's user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,42 +46,34 @@ pub struct NodeReport {
 }
 
 /// Logs in to every node of every cluster, all at the same time.
-pub async fn look(settings: &Settings) -> Vec<ClusterReport> {
-    let clusters = settings.clusters.iter().map(|(name, cluster)| async move {
-        let nodes = cluster.nodes.iter().map(|node| look_at(node, cluster));
-        let nodes = futures_util::future::join_all(nodes).await;
-        ClusterReport { name: name.clone(), nodes }
-    });
-    futures_util::future::join_all(clusters).await
+pub async fn look(settings: &Settings) -> Result<Vec<ClusterReport>, wire::WireError> {
+    let mut authorities = Authorities::default();
+    let keys = Arc::new(KeyCache::new(settings.clusters.len().max(1)));
+    let mut reports = Vec::new();
+    for (name, cluster) in &settings.clusters {
+        let shared = (&keys, &Arc::default());
+        let nodes = wire::nodes(name, cluster, shared, &mut authorities)?;
+        let asked = join_all(nodes.into_iter().map(|node| look_at(node, cluster)));
+        reports.push(async move { ClusterReport { name: name.clone(), nodes: asked.await } });
+    }
+    Ok(join_all(reports).await)
 }
 
-async fn look_at(node: &Node, cluster: &Cluster) -> NodeReport {
+async fn look_at(node: Arc<Node>, cluster: &Cluster) -> NodeReport {
     let patience = cluster.pool.connect_timeout;
-    let facts = match tokio::time::timeout(patience, log_in_and_ask(node, cluster)).await {
+    let asked = log_in_and_ask(&node, &cluster.monitor);
+    let facts = match tokio::time::timeout(patience, asked).await {
         Ok(facts) => facts,
         Err(_) => Err(format!("no answer within {patience:?}")),
     };
-    NodeReport { name: node.name.clone(), address: node.address.to_string(), facts }
+    NodeReport { name: node.name.to_string(), address: node.address.to_string(), facts }
 }
 
-async fn log_in_and_ask(node: &Node, cluster: &Cluster) -> Result<Facts, String> {
-    let mut login = tokio_postgres::Config::new();
-    login
-        .host(&node.address.host)
-        .port(node.address.port)
-        .user(&cluster.monitor.user)
-        .dbname(&cluster.monitor.database)
-        .application_name("tidegate check")
-        .connect_timeout(Duration::from_secs(60))
-        .ssl_mode(tls::libpq_mode(cluster.tls.mode));
-    if let Some(password) = &cluster.monitor.password {
-        login.password(password.expose());
-    }
-    let tls = match login.get_ssl_mode() {
-        SslMode::Disable => tls::client(None)?,
-        _ => tls::client(Some(&cluster.tls))?,
-    };
-    let connected = login.connect(MakeRustlsConnect::new(tls)).await;
+async fn log_in_and_ask(node: &Node, monitor: &Monitor) -> Result<Facts, String> {
+    let mut login = wire::monitor_login(monitor);
+    login.application_name("tidegate check");
+    let (stream, _) = node.dial().await.map_err(|e| e.to_string())?;
+    let connected = login.connect_raw(stream, NoTls).await;
     let (client, connection) = connected.map_err(|e| in_words(&e))?;
     // The connection carries the bytes for `client`; it ends when the answers are there.
     let asked = async {

@@ -13,7 +13,7 @@ pub mod scram;
 mod secret;
 mod server_login;
 mod settings;
-pub mod users;
+mod users;
 
 pub use credential::{Credential, CredentialError, ServerSecret};
 pub use login::{Accepted, Login, LoginRequest, Rejection, Step};
@@ -22,5 +22,5 @@ pub use secret::Secret;
 pub use server_login::{
     Cleartext, ServerAccepted, ServerLogin, ServerLoginError, ServerLoginRequest, ServerStep,
 };
-pub use settings::{CertificateMap, Method, Settings};
-pub use users::{UserTable, Users};
+pub use settings::{AuthQuery, CertificateMap, Method, Settings};
+pub use users::{Listed, UserTable, Users, UsersError};

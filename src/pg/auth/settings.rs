@@ -1,7 +1,6 @@
 //! How the clients of a cluster log in.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 
 use super::secret::Secret;
 
@@ -40,18 +39,23 @@ impl Method {
 /// Which users a certificate's common name may log in as, beside the one of the same name.
 pub type CertificateMap = HashMap<String, Vec<String>>;
 
-/// `[clusters.<name>.auth]`.
+/// `[clusters.<name>.auth]`, without its users.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
     pub method: Method,
-    /// Users written in the configuration, their secrets already read from file or environment.
-    pub users: Vec<(String, Secret)>,
-    /// A file in the format of PgBouncer's userlist.txt; entries of `users` win over it.
-    pub users_file: Option<PathBuf>,
-    /// Asked of a server for a user in no table: one parameter, the name; two columns, name and
-    /// `rolpassword`.
-    pub auth_query: Option<String>,
-    /// The user that `auth_query` runs as.
-    pub auth_user: Option<String>,
+    /// Asked for a user in no table.
+    pub auth_query: Option<AuthQuery>,
     pub certificate_map: CertificateMap,
+}
+
+/// How a server is asked for a user.
+#[derive(Debug, Clone)]
+pub struct AuthQuery {
+    /// Who asks.
+    pub user: String,
+    pub password: Option<Secret>,
+    /// Where it is asked.
+    pub database: String,
+    /// One parameter, the name; two columns, name and `rolpassword`.
+    pub query: String,
 }

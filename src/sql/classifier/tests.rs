@@ -356,8 +356,42 @@ fn spliced() -> impl Strategy<Value = String> {
     )
 }
 
+/// A SELECT of pieces that each try to hide the next ones from a careless lexer.
+fn hiding() -> impl Strategy<Value = String> {
+    let pieces = vec![
+        "a",
+        "1",
+        "nextval(1)",
+        "E'\\''",
+        "e'\\\\'",
+        "'it''s'",
+        "''",
+        "'\\'",
+        "$$'$$",
+        "$a$ $$ ' $a$",
+        "\"a'b\"",
+        "\"\"\"\"",
+        "--'\n 1",
+        "/*'*/ 1",
+        "/*/*'*/*/ 1",
+        "'--'",
+        "'/*'",
+        "U&'\\'",
+        "1 - -1",
+        "'a'\n'b'",
+        "'a'--'\n'b'",
+        "x'1'",
+        "$1",
+        "a$1",
+        "a'",
+        "$",
+    ];
+    prop::collection::vec(prop::sample::select(pieces), 1..5)
+        .prop_map(|pieces| format!("SELECT {}", pieces.join(", ")))
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn literals_comments_and_white_space_never_change_an_answer((expected, sql) in filled()) {
@@ -371,6 +405,17 @@ proptest! {
         }
         prop_assert_eq!(&*classifier.analyse(sql.as_bytes()), &found);
         prop_assert_eq!(&*classifier.analyse(sql.as_bytes()), &found);
+    }
+
+    #[test]
+    fn no_literal_hides_a_function(texts in prop::collection::vec(hiding(), 200)) {
+        let classifier = classifier();
+        for sql in &texts {
+            let found = by_grammar(sql.as_bytes());
+            if found.primary != Some(Why::Unparsed) {
+                prop_assert_eq!(&*classifier.analyse(sql.as_bytes()), &found, "{}", sql);
+            }
+        }
     }
 
     /// All texts share one cache, so a shape that merged two of them would show.
