@@ -20,7 +20,7 @@ impl Frame {
     /// A field of an ErrorResponse or NoticeResponse.
     pub fn field(&self, code: u8) -> String {
         let fields = self.body.split(|b| *b == 0);
-        let found = fields.filter(|f| f.first() == Some(&code)).next();
+        let found = fields.into_iter().find(|f| f.first() == Some(&code));
         found.map(|f| String::from_utf8_lossy(&f[1..]).into_owned()).unwrap_or_default()
     }
 
@@ -42,6 +42,8 @@ impl Frame {
         let tag = self.tag as char;
         match self.tag {
             b'E' | b'N' => format!("{tag}:{} {}", self.field(b'C'), self.field(b'M')),
+            // The process id is another one for each connection.
+            b'A' => format!("A:{}", self.body[4..].escape_ascii()),
             b'C' | b'S' | b'Z' => format!("{tag}:{}", self.text().replace('\0', "=")),
             _ if self.body.len() <= 64 => format!("{tag}:{}", self.body.escape_ascii()),
             _ => format!("{tag}: {} bytes", self.body.len()),
