@@ -94,6 +94,37 @@ async fn flush_without_sync() {
 }
 
 #[tokio::test]
+async fn answers_that_the_proxy_gives_by_itself_on_a_held_server() {
+    let lines = check(&[
+        step(&[parse("a", "SELECT 1"), sync()]),
+        q("BEGIN"),
+        until(b'3', 1, &[close('S', "nothing"), flush()]),
+        until(b'3', 2, &[close('S', "a"), close('P', "a"), flush()]),
+        until(b'1', 1, &[parse("a", "SELECT 1"), flush()]),
+        until(b'1', 1, &[parse("b", "SELECT 1"), flush()]),
+        step(&[bind("", "b", &[]), execute("", 0), sync()]),
+        q("COMMIT"),
+    ])
+    .await;
+    has(&lines, "3:");
+}
+
+#[tokio::test]
+async fn what_follows_an_error_without_a_sync_is_skipped_however_it_comes() {
+    let lines = check(&[
+        step(&[parse("", "SELEC"), query("SELECT 1"), sync()]),
+        until(b'E', 1, &[parse("", "SELEC"), flush()]),
+        step(&[query("SELECT 1"), parse("x", "SELECT 2"), copy_done(), sync()]),
+        step(&[bind("", "x", &[]), sync()]),
+        until(b'E', 1, &[parse("", "SELEC"), flush()]),
+        step(&[parse("x", "SELECT 2"), flush(), function(2077, "x"), sync()]),
+        step(&[parse("x", "SELECT 2"), bind("", "x", &[]), execute("", 0), sync()]),
+    ])
+    .await;
+    has(&lines, "E:26000");
+}
+
+#[tokio::test]
 async fn several_syncs_in_flight() {
     let one = [unnamed("SELECT 1"), sync()].concat();
     let bad = [unnamed("SELECT 1/0"), unnamed("SELECT 5"), sync()].concat();
