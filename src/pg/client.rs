@@ -226,7 +226,7 @@ impl Client {
         self.session.send(&self.batch, &self.input, &mut to);
         while let Some(owed) = self.owed.pop() {
             match owed {
-                Owed::Say(bytes) => self.output.extend_from_slice(&bytes),
+                Owed::Say(bytes, _) => self.output.extend_from_slice(&bytes),
                 _ => wire::put_ready(&mut self.output, self.session.tx.status()),
             }
         }
@@ -406,6 +406,7 @@ impl Client {
             tracing::warn!(node = &*node, %desync, "a server connection is closed");
             self.cluster.counters.desyncs.increment();
         }
+        self.session.abandon(&mut self.owed);
         self.drop_server();
         match refuse::after(ended, node, was) {
             _ if killed => Err(Leaving::Refused(self.engine.farewell())),
@@ -431,7 +432,7 @@ impl Client {
     /// No server for this batch: it is answered with an error, and the session goes on.
     fn turn_down(&mut self, refusal: &Refusal) -> Result<(), Leaving> {
         self.cluster.counters.refused.with(refuse::sqlstate(refusal)).increment();
-        self.session.undo(&self.batch, &self.input);
+        self.session.undo(&self.batch.frames);
         let whole = self.is_whole();
         self.drop_batch();
         if !whole {

@@ -106,6 +106,7 @@ impl Client {
     /// Nothing is owed, nothing more is to be sent. What the client still has to take may wait.
     fn is_answered(&self) -> bool {
         self.owed.is_empty()
+            && !self.owed.is_skipping()
             && !self.flow.open
             && self.flow.tail == 0
             && self.link.as_ref().is_none_or(|link| link.out.is_empty())
@@ -187,7 +188,7 @@ impl Client {
 
     /// Reads from the client what belongs to the running batch, or what it sends ahead.
     fn poll_more_from_client(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Ended>> {
-        if self.flow.inbound.reopened {
+        if self.flow.inbound.reopened || self.owed.is_skipping() {
             self.flow.inbound.reopened = false;
             self.flow.open = true;
         }
@@ -282,6 +283,11 @@ impl Client {
         self.session.send(&self.batch, &self.input, &mut to);
         self.flow.tail = self.batch.frames.last().map_or(0, |frame| frame.later);
         self.link = Some(lease);
+        if self.owed.is_ours_alone() {
+            while let Some(bytes) = self.owed.said() {
+                self.output.extend_from_slice(&bytes);
+            }
+        }
     }
 
     /// The batch was taken over: its bytes leave the input.
