@@ -94,8 +94,8 @@ impl Client {
     /// Answers of ours that no answer of the server comes after: in a transaction, say. Others
     /// go out with those of the server, so that until then another node may be asked.
     fn say_what_is_left(&mut self) {
-        if !self.owed.is_empty() && self.owed.is_ours_alone() {
-            while let Some(Owed::Say(bytes)) = self.owed.pop() {
+        if self.owed.is_ours_alone() {
+            while let Some(bytes) = self.owed.said() {
                 self.output.extend_from_slice(&bytes);
             }
             self.flow.inbound.retryable = false;
@@ -283,11 +283,6 @@ impl Client {
         self.session.send(&self.batch, &self.input, &mut to);
         self.flow.tail = self.batch.frames.last().map_or(0, |frame| frame.later);
         self.link = Some(lease);
-        if self.owed.is_ours_alone() {
-            while let Some(bytes) = self.owed.said() {
-                self.output.extend_from_slice(&bytes);
-            }
-        }
     }
 
     /// The batch was taken over: its bytes leave the input.

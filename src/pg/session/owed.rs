@@ -75,11 +75,6 @@ impl Queue {
         self.entries.is_empty()
     }
 
-    /// The server owes nothing: all that is left comes from us.
-    pub fn is_ours_alone(&self) -> bool {
-        self.entries.iter().all(|entry| matches!(entry, Owed::Say(_)))
-    }
-
     /// An error was answered: what stands before the next Sync will not be.
     /// `undo` sees every entry that fails or is skipped, the last one first, and how many stand
     /// before it.
