@@ -55,7 +55,7 @@ fn code_and_hint(refusal: &Refusal) -> (&str, &'static str) {
         }
         Refusal::PoolExhausted { .. } => (
             "53300",
-            "All server connections are busy: raise pool.size, shorten transactions, or raise pool.query_wait.",
+            "Raise the limit named here, shorten transactions, or raise pool.query_wait.",
         ),
         Refusal::NoPrimary { .. } => {
             ("57P03", "Nothing was executed: try again; SHOW NODES on the console tells why.")

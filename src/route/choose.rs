@@ -19,6 +19,11 @@ pub fn route(ask: &Ask, seen: &Snapshot, now: Instant) -> Decision {
     }
 }
 
+/// Waiting may help a read that no replica may answer now: there are replicas at all.
+pub fn may_wait_for_replica(ask: &Ask, seen: &Snapshot) -> bool {
+    ask.wants == Wants::Read && seen.nodes.iter().any(|node| is_candidate(ask, node))
+}
+
 fn primary(ask: &Ask, seen: &Snapshot, because: Because) -> Decision {
     match seen.primary {
         Some(id) if !ask.avoid.contains(id) => Decision { to: Target::Node(id), because },
@@ -66,8 +71,7 @@ fn compare(work: u32, node: &NodeView, than: u32, other: &NodeView) -> std::cmp:
 }
 
 fn is_eligible(ask: &Ask, node: &NodeView, oldest: Option<Instant>) -> bool {
-    let usable = node.role == Role::Replica && node.weight > 0 && !ask.avoid.contains(node.id);
-    usable
+    is_candidate(ask, node)
         && match ask.consistency {
             Consistency::Eventual => true,
             Consistency::Bounded => {
@@ -75,6 +79,11 @@ fn is_eligible(ask: &Ask, node: &NodeView, oldest: Option<Instant>) -> bool {
             }
             Consistency::Primary => false,
         }
+}
+
+/// It may answer reads, whenever it is fresh enough.
+fn is_candidate(ask: &Ask, node: &NodeView) -> bool {
+    node.role == Role::Replica && node.weight > 0 && !ask.avoid.contains(node.id)
 }
 
 #[cfg(test)]
