@@ -22,8 +22,8 @@ use crate::topology::NodeSet;
 use bytes::{BufMut, BytesMut};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -190,6 +190,10 @@ impl Arriving {
                 First::Ssl | First::Gssenc => self.write(b"N").await?,
                 First::Cancel { pid, secret } => {
                     engine.cancel(pid, &secret).await;
+                    // TLS has an end of its own; without it libpq calls the cancel a failure.
+                    if let Some(stream) = &mut self.stream {
+                        let _ = stream.shutdown().await;
+                    }
                     return Err(Stopped::Quietly);
                 }
                 First::Startup(hello) => return Ok(hello),
