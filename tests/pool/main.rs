@@ -4,9 +4,9 @@
 mod support;
 
 mod clean;
+mod failures;
 mod lifetime;
 mod limits;
 mod prepared;
 mod routing;
-mod failures;
 mod session;
