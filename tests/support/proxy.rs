@@ -35,6 +35,12 @@ pub fn proxy(cluster: &Cluster) -> Wanted {
     }
 }
 
+/// A proxy in front of whatever listens at these addresses.
+pub fn proxy_to(nodes: &[(&str, SocketAddr)]) -> Wanted {
+    let nodes = nodes.iter().map(|(name, address)| ((*name).to_owned(), *address)).collect();
+    Wanted { nodes, sections: String::new(), top: String::new() }
+}
+
 impl Wanted {
     /// Adds keys to a section of the cluster: `with("pool", "size = 2")`.
     pub fn with(mut self, section: &str, keys: &str) -> Wanted {
