@@ -360,8 +360,12 @@ impl Client {
         let Some(lease) = self.link.take() else { return };
         lease.entry.client.store(0, Ordering::Relaxed);
         lease.entry.prepared.store(lease.backend.prepared.len() as u64, Ordering::Relaxed);
+        let unclean = std::mem::take(&mut self.session.unclean);
         if !cancelled && self.owed.is_empty() && !self.owed.is_skipping() {
-            lease.give_back();
+            match unclean {
+                true => super::welcome::reset_and_give_back(lease),
+                false => lease.give_back(),
+            }
         }
     }
 
@@ -394,11 +398,16 @@ impl Client {
             self.engine.cancel_abandoned(&self.cluster, self.entry.shared());
         }
         let commits = self.session.tx == Tx::Idle || self.owed.any_commit();
+        let in_transaction = self.session.tx != Tx::Idle || self.owed.any_begin();
         let was = refuse::Circumstances {
             delivered: self.flow.delivered,
             inside_frame: self.flow.inbound.is_inside_frame(),
-            may_have_committed: self.flow.writing && commits && !self.owed.is_empty(),
-            pinned: self.session.pin.is_some(),
+            may_have_committed: self.flow.writing
+                && commits
+                && !self.owed.is_empty()
+                && !self.session.copying,
+            // What follows belongs to the transaction: it must not run outside of it.
+            pinned: self.session.pin.is_some() || in_transaction,
         };
         let open = self.flow.open || self.flow.tail > 0;
         let killed = matches!(ended, Ended::Killed) && !was.inside_frame;

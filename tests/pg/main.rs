@@ -5,7 +5,10 @@
 mod support;
 
 mod basics;
+mod cancel;
 mod differ;
+mod login;
+mod malformed;
 mod random;
 mod shared;
 mod wire;

@@ -5,7 +5,6 @@ use crate::support::{Cluster, cluster};
 use std::sync::{Arc, Weak};
 use tokio::sync::Mutex;
 
-static REPLICATED: Mutex<Weak<Cluster>> = Mutex::const_new(Weak::new());
 static SINGLE: Mutex<Weak<Cluster>> = Mutex::const_new(Weak::new());
 
 async fn share(place: &Mutex<Weak<Cluster>>, replicas: usize) -> Arc<Cluster> {
@@ -17,11 +16,6 @@ async fn share(place: &Mutex<Weak<Cluster>>, replicas: usize) -> Arc<Cluster> {
     let started = Arc::new(started);
     *place = Arc::downgrade(&started);
     started
-}
-
-/// A primary and two replicas.
-pub async fn replicated() -> Arc<Cluster> {
-    share(&REPLICATED, 2).await
 }
 
 /// A primary alone.
