@@ -5,7 +5,6 @@
 
 use super::client::Client;
 use super::server::{ExchangeError, Server};
-use super::session::owed::Owed;
 use super::session::plan::{End, Planner};
 use super::session::receive::{Delivery, Desync, Incoming, Outcome};
 use super::session::send::Outgoing;
