@@ -4,9 +4,12 @@
 mod support;
 
 mod clean;
+mod failures;
 mod lifetime;
 mod limits;
+mod load;
+mod memory;
+mod operation;
 mod prepared;
 mod routing;
-mod failures;
 mod session;
