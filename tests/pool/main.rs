@@ -1,4 +1,5 @@
 //! Pool, routing, operation and load, end to end: real servers, real clients.
+#![allow(clippy::unwrap_used, reason = "helpers of tests, too, end the test by it")]
 
 #[path = "../support/mod.rs"]
 mod support;
