@@ -5,6 +5,7 @@ pub mod connect;
 mod control;
 mod demo;
 mod listeners;
+mod notify;
 mod picture;
 pub mod run;
 mod upkeep;

@@ -15,7 +15,8 @@ pub(super) fn draw(console: &Console) -> view::Proxy {
     let engine = &console.engine;
     let (started, since) = console.started;
     let mut proxy = view::Proxy::empty(env!("CARGO_PKG_VERSION"), started, since.elapsed());
-    proxy.listeners = console.listening.iter().map(listener).collect();
+    let open = !engine.is_draining();
+    proxy.listeners = console.listening.iter().map(|l| listener(l, open)).collect();
     proxy.config = settings(console);
     let servers = engine.servers.all();
     for cluster in &engine.clusters {
@@ -31,9 +32,9 @@ pub(super) fn draw(console: &Console) -> view::Proxy {
     proxy
 }
 
-fn listener((name, address): &(&'static str, std::net::SocketAddr)) -> view::Listener {
-    let address = address.to_string().into();
-    view::Listener { name: (*name).into(), address, open: true }
+/// A proxy that sends its clients away is not open for new ones, whoever still can look at it.
+fn listener((name, at): &(&'static str, std::net::SocketAddr), open: bool) -> view::Listener {
+    view::Listener { name: (*name).into(), address: at.to_string().into(), open }
 }
 
 fn settings(console: &Console) -> Vec<view::Setting> {

@@ -1,7 +1,8 @@
 //! `tidegate run`: the proxy, wired from its configuration, until it is told to stop.
 
 use super::control::Console;
-use super::{listeners, wire};
+use super::listeners::{self, Heirs, Inherited};
+use super::{notify, wire};
 use crate::config::{self, Config, Settings};
 use crate::task::Tasks;
 use crate::{admin, http, telemetry};
@@ -9,6 +10,7 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 use thiserror::Error;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
@@ -49,8 +51,13 @@ fn try_run(config: Config, path: &Path) -> Result<(), RunError> {
     telemetry::logs::init(&level, format)?;
     let runtime = runtime(config.settings.workers)?;
     runtime.block_on(async {
-        let proxy = Proxy::start(config, path).await?;
+        let proxy = Proxy::start_with(config, path, Inherited::from_env()?).await?;
+        for (listener, address) in &proxy.console.listening {
+            tracing::info!(listener, %address, "listening");
+        }
+        notify::tell(notify::READY);
         until_told(&proxy).await?;
+        notify::tell(notify::STOPPING);
         proxy.stop().await;
         Ok(())
     })
@@ -68,15 +75,29 @@ pub fn runtime(workers: usize) -> io::Result<Runtime> {
 /// A running proxy.
 pub struct Proxy {
     pub console: Arc<Console>,
+    heirs: Heirs,
+    /// The listener for applications: it may have to end before anything else does.
+    door: Tasks,
+    /// The other listeners, which leave at the same time but may take longer.
+    desks: Tasks,
     tasks: Tasks,
 }
 
 impl Proxy {
     /// Opens the listeners and starts everything behind them.
     pub async fn start(config: Config, path: &Path) -> Result<Proxy, RunError> {
-        let tasks = Tasks::new();
+        Proxy::start_with(config, path, Inherited::default()).await
+    }
+
+    /// The same, on sockets that this process inherited where they are those of the settings.
+    async fn start_with(
+        config: Config,
+        path: &Path,
+        inherited: Inherited,
+    ) -> Result<Proxy, RunError> {
+        let [tasks, door, desks] = [Tasks::new(), Tasks::new(), Tasks::new()];
         let settings = config.settings.clone();
-        let open = listeners::open(&settings.listen)?;
+        let open = listeners::open(&settings.listen, inherited)?;
         let engine = Arc::new(wire::engine(&settings, tasks.clone())?);
         let console = Arc::new(Console::new(config, path, engine.clone(), open.addresses()));
         for (name, address) in &console.listening {
@@ -84,13 +105,13 @@ impl Proxy {
         }
         if let Some(listener) = open.postgres {
             let engine = engine.clone();
-            tasks.spawn("postgres listener", |stop| engine.listen(listener, stop));
+            door.spawn("postgres listener", |stop| engine.listen(listener, stop));
         }
         tasks.spawn("pool upkeep", |stop| super::upkeep::tend_pools(engine.clone(), stop));
         tasks.spawn("role changes", |stop| super::upkeep::follow_roles(engine.clone(), stop));
         if let Some(listener) = open.console {
             let (settings, control) = (console_settings(&settings)?, console.clone());
-            tasks.spawn("console", |mut stop| async move {
+            desks.spawn("console", |mut stop| async move {
                 let ended =
                     admin::serve(listener, settings, control, async move { stop.stopped().await });
                 if let Err(error) = ended.await {
@@ -102,7 +123,7 @@ impl Proxy {
             let token = settings.http.token.as_ref().map(|t| t.expose().into());
             let source = console.clone();
             let source: http::Source = Arc::new(move || admin::Control::view(&*source));
-            tasks.spawn("http", |mut stop| async move {
+            desks.spawn("http", |mut stop| async move {
                 let settings = http::Settings { token };
                 let stopped = async move { stop.stopped().await };
                 if let Err(error) = http::serve(listener, settings, source, None, stopped).await {
@@ -110,7 +131,7 @@ impl Proxy {
                 }
             });
         }
-        Ok(Proxy { console, tasks })
+        Ok(Proxy { console, heirs: open.heirs, door, desks, tasks })
     }
 
     /// Where a listener listens: `postgres`, `console` or `http`.
@@ -119,16 +140,24 @@ impl Proxy {
         found.map(|(_, address)| *address)
     }
 
-    /// Drains, then ends every task.
+    /// Leaves the ports to whoever takes over, drains, then ends every task. Where nobody takes
+    /// over, the ports stay open meanwhile, and new clients are told of the end.
     pub async fn stop(self) {
+        const LEAVE: Duration = Duration::from_secs(3);
+        if self.heirs.prepare().await {
+            self.desks.stop();
+            // All whom the listener accepted count as clients before the drain begins.
+            self.door.shutdown(LEAVE).await;
+        }
         let left = self.console.drain().await;
         if left > 0 {
             tracing::warn!(clients = left, "shutdown_timeout is over; these clients are cut off");
         }
-        const LEAVE: std::time::Duration = std::time::Duration::from_secs(3);
-        let late = self.tasks.shutdown(LEAVE).await;
-        if !late.is_empty() {
-            tracing::warn!(tasks = ?late, "did not end in time");
+        for tasks in [&self.door, &self.desks, &self.tasks] {
+            let late = tasks.shutdown(LEAVE).await;
+            if !late.is_empty() {
+                tracing::warn!(tasks = ?late, "did not end in time");
+            }
         }
     }
 }

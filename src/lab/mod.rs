@@ -13,7 +13,7 @@ pub use folder::sweep;
 #[derive(Debug, thiserror::Error)]
 pub enum LabError {
     #[error(
-        "no PostgreSQL server found: looked in {looked}\nhint: install the package postgresql, or set TIDEGATE_PG_BIN to the folder with initdb and postgres"
+        "no PostgreSQL server found: looked in {looked}\nhint: apt-get install -y postgresql, or set TIDEGATE_PG_BIN to the folder with initdb and postgres"
     )]
     NoServer { looked: String },
     #[error("cannot {what}: {source}")]

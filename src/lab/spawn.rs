@@ -3,8 +3,9 @@
 //! The kernel's parent-death signal follows the *thread* that forked the child, so every child
 //! is started by one thread that lives as long as the process does.
 
-use super::LabError;
+use super::{LabError, tree};
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::mpsc;
@@ -28,8 +29,10 @@ pub(super) fn bound(program: &std::path::Path, user: Option<&str>) -> Command {
     command
 }
 
-/// Starts `command` from the thread that never ends.
-pub(super) async fn start(command: Command) -> io::Result<Child> {
+/// Starts `command` from the thread that never ends, in a process group of its own: Ctrl-C in a
+/// terminal reaches this process, which then ends its children in order.
+pub(super) async fn start(mut command: Command) -> io::Result<Child> {
+    command.process_group(0);
     static STARTER: OnceLock<mpsc::Sender<Order>> = OnceLock::new();
     let starter = STARTER.get_or_init(|| {
         let (orders, queue) = mpsc::channel::<Order>();
@@ -55,7 +58,9 @@ pub(super) async fn run(mut command: Command) -> Result<(), LabError> {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let shown = format!("{command:?}");
     let child = start(command).await.map_err(LabError::io(format!("run {shown}")))?;
+    let group = Group(Some(child.id()));
     let waited = tokio::task::spawn_blocking(move || child.wait_with_output()).await;
+    group.ended();
     let output = waited
         .map_err(io::Error::other)
         .and_then(|output| output)
@@ -69,4 +74,48 @@ pub(super) async fn run(mut command: Command) -> Result<(), LabError> {
         status: output.status.to_string(),
         output: String::from_utf8_lossy(&text).into_owned(),
     })
+}
+
+/// The process group of a program that is killed when nobody waits for its end any more, so that
+/// it writes nothing into a folder that is about to be removed.
+struct Group(Option<u32>);
+
+impl Group {
+    fn ended(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(leader) = self.0 {
+            tree::kill_group(leader);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn a_program_that_nobody_waits_for_is_gone_with_its_children() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = bound(Path::new("/bin/sh"), None);
+        command.current_dir(folder.path()).args(["-c", "sleep 600 & echo $! >child; wait"]);
+        let file = folder.path().join("child");
+        let started = async {
+            while !std::fs::read_to_string(&file).is_ok_and(|text| text.ends_with('\n')) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::select! {
+            ended = run(command) => panic!("it ended: {ended:?}"),
+            () = started => {}
+        }
+        let child = std::fs::read_to_string(&file).unwrap().trim().parse().unwrap();
+        assert!(!tree::is_alive(child));
+    }
 }

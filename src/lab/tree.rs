@@ -1,18 +1,28 @@
 //! A server process and its children. PostgreSQL puts every child into a session of its own, so
 //! a process group does not reach them: the tree is read from `/proc`.
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::fs;
 use std::time::{Duration, Instant};
 
-/// `None` when there is no such process, or it is dead and only waits to be reaped.
-fn parent(pid: u32) -> Option<u32> {
+/// Parent and process group. `None` when there is no such process, or it is dead and only waits to
+/// be reaped.
+fn kin(pid: u32) -> Option<(u32, u32)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name in parentheses may hold spaces and parentheses itself.
     let mut after = stat.rsplit_once(')')?.1.split_whitespace();
     let state = after.next()?;
-    let parent = after.next()?.parse().ok()?;
-    (state != "Z" && state != "X").then_some(parent)
+    let kin = (after.next()?.parse().ok()?, after.next()?.parse().ok()?);
+    (state != "Z" && state != "X").then_some(kin)
+}
+
+fn parent(pid: u32) -> Option<u32> {
+    kin(pid).map(|(parent, _)| parent)
+}
+
+fn all() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|e| e.file_name().to_str()?.parse().ok())
 }
 
 pub(super) fn is_alive(pid: u32) -> bool {
@@ -21,9 +31,7 @@ pub(super) fn is_alive(pid: u32) -> bool {
 
 /// The direct children of a process, as far as they are alive.
 pub(super) fn children(of: u32) -> Vec<u32> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    let pids = entries.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok());
-    pids.filter(|pid| parent(*pid) == Some(of)).collect()
+    all().filter(|pid| parent(*pid) == Some(of)).collect()
 }
 
 /// Sends a signal; one who is gone already needs none.
@@ -58,6 +66,16 @@ pub(super) fn kill(root: u32) -> Vec<u32> {
     }
     signal(root, Signal::KILL);
     all
+}
+
+/// Kills the process group of this leader; its processes are gone when this returns.
+pub(super) fn kill_group(leader: u32) {
+    let group = i32::try_from(leader).ok().and_then(Pid::from_raw);
+    if group.is_some_and(|group| kill_process_group(group, Signal::KILL).is_ok()) {
+        let members: Vec<u32> =
+            all().filter(|pid| kin(*pid).is_some_and(|(_, group)| group == leader)).collect();
+        wait_gone(&members, Duration::from_secs(5));
+    }
 }
 
 /// Waits until none of these processes is alive; false when `within` did not suffice.

@@ -1,5 +1,6 @@
 //! Sockets without any knowledge of what they carry.
 
+pub mod leave;
 mod scratch;
 mod socket;
 mod stream;

@@ -23,6 +23,7 @@ use bytes::{BufMut, BytesMut};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use std::sync::atomic::Ordering;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -47,13 +48,33 @@ impl From<Refusal> for Stopped {
     }
 }
 
+/// A connection that is not a client yet: a drain waits for it.
+pub(super) struct Arrival {
+    engine: Arc<Engine>,
+    /// It was accepted to be told that we are going.
+    late: bool,
+}
+
+impl Arrival {
+    pub(super) fn new(engine: Arc<Engine>) -> Arrival {
+        engine.arriving.fetch_add(1, Ordering::AcqRel);
+        Arrival { late: engine.is_draining(), engine }
+    }
+}
+
+impl Drop for Arrival {
+    fn drop(&mut self) {
+        self.engine.arriving.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 /// Serves one connection from its first byte to its last.
-pub(super) async fn serve(engine: Arc<Engine>, tcp: TcpStream, address: SocketAddr) {
+pub(super) async fn serve(arrival: Arrival, tcp: TcpStream, address: SocketAddr) {
     if tune_client(&tcp).is_err() {
         return;
     }
     // The login's buffers and state are gone before the client's long life begins.
-    let login = Box::pin(log_in(engine, tcp, address));
+    let login = Box::pin(log_in(arrival, tcp, address));
     if let Some((client, place)) = login.await {
         client.run().await;
         drop(place);
@@ -64,13 +85,13 @@ pub(super) async fn serve(engine: Arc<Engine>, tcp: TcpStream, address: SocketAd
 const FAREWELL: Duration = Duration::from_secs(1);
 
 async fn log_in(
-    engine: Arc<Engine>,
+    arrival: Arrival,
     tcp: TcpStream,
     address: SocketAddr,
 ) -> Option<(Client, super::cluster::Place)> {
     let mut arriving = Arriving { stream: None, input: BytesMut::new(), channel: None };
-    let limit = engine.settings.login_timeout;
-    let login = tokio::time::timeout(limit, arriving.log_in(&engine, tcp, address)).await;
+    let limit = arrival.engine.settings.login_timeout;
+    let login = tokio::time::timeout(limit, arriving.log_in(&arrival, tcp, address)).await;
     let refusal = match login {
         Ok(Ok(arrived)) => return Some(arrived),
         Ok(Err(Stopped::Quietly)) => return None,
@@ -94,13 +115,13 @@ const LOGIN_FRAME: usize = 16 * 1024;
 impl Arriving {
     async fn log_in(
         &mut self,
-        engine: &Arc<Engine>,
+        Arrival { engine, late }: &Arrival,
         tcp: TcpStream,
         address: SocketAddr,
     ) -> Result<(Client, super::cluster::Place), Stopped> {
         let hello = self.negotiate(engine, tcp).await?;
         let asked = Asked::read(&hello)?;
-        if engine.is_draining() {
+        if *late {
             return Err(Refusal::ShuttingDown.into());
         }
         let must = engine

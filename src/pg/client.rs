@@ -226,7 +226,7 @@ impl Client {
         self.session.send(&self.batch, &self.input, &mut to);
         while let Some(owed) = self.owed.pop() {
             match owed {
-                Owed::Say(bytes) => self.output.extend_from_slice(&bytes),
+                Owed::Say(bytes, _) => self.output.extend_from_slice(&bytes),
                 _ => wire::put_ready(&mut self.output, self.session.tx.status()),
             }
         }
@@ -360,8 +360,12 @@ impl Client {
         let Some(lease) = self.link.take() else { return };
         lease.entry.client.store(0, Ordering::Relaxed);
         lease.entry.prepared.store(lease.backend.prepared.len() as u64, Ordering::Relaxed);
+        let unclean = std::mem::take(&mut self.session.unclean);
         if !cancelled && self.owed.is_empty() && !self.owed.is_skipping() {
-            lease.give_back();
+            match unclean {
+                true => super::welcome::reset_and_give_back(lease),
+                false => lease.give_back(),
+            }
         }
     }
 
@@ -394,11 +398,16 @@ impl Client {
             self.engine.cancel_abandoned(&self.cluster, self.entry.shared());
         }
         let commits = self.session.tx == Tx::Idle || self.owed.any_commit();
+        let in_transaction = self.session.tx != Tx::Idle || self.owed.any_begin();
         let was = refuse::Circumstances {
             delivered: self.flow.delivered,
             inside_frame: self.flow.inbound.is_inside_frame(),
-            may_have_committed: self.flow.writing && commits && !self.owed.is_empty(),
-            pinned: self.session.pin.is_some(),
+            may_have_committed: self.flow.writing
+                && commits
+                && !self.owed.is_empty()
+                && !self.session.copying,
+            // What follows belongs to the transaction: it must not run outside of it.
+            pinned: self.session.pin.is_some() || in_transaction,
         };
         let open = self.flow.open || self.flow.tail > 0;
         let killed = matches!(ended, Ended::Killed) && !was.inside_frame;
@@ -406,6 +415,7 @@ impl Client {
             tracing::warn!(node = &*node, %desync, "a server connection is closed");
             self.cluster.counters.desyncs.increment();
         }
+        self.session.abandon(&mut self.owed);
         self.drop_server();
         match refuse::after(ended, node, was) {
             _ if killed => Err(Leaving::Refused(self.engine.farewell())),
@@ -431,7 +441,7 @@ impl Client {
     /// No server for this batch: it is answered with an error, and the session goes on.
     fn turn_down(&mut self, refusal: &Refusal) -> Result<(), Leaving> {
         self.cluster.counters.refused.with(refuse::sqlstate(refusal)).increment();
-        self.session.undo(&self.batch, &self.input);
+        self.session.undo(&self.batch.frames);
         let whole = self.is_whole();
         self.drop_batch();
         if !whole {

@@ -1,6 +1,6 @@
 //! The PostgreSQL engine as a whole: its clusters, its clients, its listener.
 
-use super::accept;
+use super::accept::{self, Arrival};
 use super::auth::scram::{KeyCache, Mock};
 use super::cancel;
 use super::cluster::Cluster;
@@ -9,8 +9,8 @@ use crate::net::tls::Acceptor;
 use crate::refusal::Refusal;
 use crate::task::{Stop, Tasks};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
 
@@ -18,6 +18,12 @@ pub struct Settings {
     /// A client has to be logged in within this.
     pub login_timeout: Duration,
 }
+
+/// How long a drain waits for those who have connected but not finished their login.
+const LOGIN: Duration = Duration::from_secs(2);
+
+/// A client that is connected for so long only is not sent away for being idle.
+const NEWCOMER: Duration = Duration::from_secs(1);
 
 pub struct Engine {
     pub settings: Settings,
@@ -28,6 +34,8 @@ pub struct Engine {
     pub mock: Mock,
     pub keys: Arc<KeyCache>,
     pub tasks: Tasks,
+    /// Connections that are not clients yet.
+    pub(super) arriving: AtomicUsize,
     /// No new transactions; running ones may finish.
     draining: AtomicBool,
     /// Nothing may finish any more.
@@ -56,6 +64,7 @@ impl Engine {
             mock: parts.mock,
             keys: parts.keys,
             tasks: parts.tasks,
+            arriving: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
             cutting: AtomicBool::new(false),
         }
@@ -80,8 +89,8 @@ impl Engine {
             };
             match accepted {
                 Ok((tcp, address)) => {
-                    let engine = self.clone();
-                    tokio::spawn(async move { accept::serve(engine, tcp, address).await });
+                    let arrival = Arrival::new(self.clone());
+                    tokio::spawn(async move { accept::serve(arrival, tcp, address).await });
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -124,15 +133,22 @@ impl Engine {
 
     /// Tells every client to go until none is left or `within` is over.
     async fn dismiss(&self, within: Duration) -> usize {
-        let deadline = tokio::time::Instant::now() + within;
+        let began = Instant::now();
         loop {
             let left = self.clients.all();
-            left.iter().for_each(|client| client.kill());
-            if left.is_empty() || tokio::time::Instant::now() >= deadline {
+            left.iter().filter(|c| self.may_go(c)).for_each(|client| client.kill());
+            let arriving = self.arriving.load(Ordering::Acquire) > 0 && began.elapsed() < LOGIN;
+            let over = began.elapsed() >= within;
+            if over || (left.is_empty() && !arriving) {
                 return left.len();
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Who was let in a moment ago may say what it came for.
+    fn may_go(&self, client: &ClientEntry) -> bool {
+        self.cutting.load(Ordering::Acquire) || client.since.elapsed() > NEWCOMER
     }
 
     /// Cancels what the client with this process id and secret is running.

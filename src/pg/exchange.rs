@@ -5,7 +5,6 @@
 
 use super::client::Client;
 use super::server::{ExchangeError, Server};
-use super::session::owed::Owed;
 use super::session::plan::{End, Planner};
 use super::session::receive::{Delivery, Desync, Incoming, Outcome};
 use super::session::send::Outgoing;
@@ -95,8 +94,8 @@ impl Client {
     /// Answers of ours that no answer of the server comes after: in a transaction, say. Others
     /// go out with those of the server, so that until then another node may be asked.
     fn say_what_is_left(&mut self) {
-        if !self.owed.is_empty() && self.owed.is_ours_alone() {
-            while let Some(Owed::Say(bytes)) = self.owed.pop() {
+        if self.owed.is_ours_alone() {
+            while let Some(bytes) = self.owed.said() {
                 self.output.extend_from_slice(&bytes);
             }
             self.flow.inbound.retryable = false;
@@ -107,6 +106,7 @@ impl Client {
     /// Nothing is owed, nothing more is to be sent. What the client still has to take may wait.
     fn is_answered(&self) -> bool {
         self.owed.is_empty()
+            && !self.owed.is_skipping()
             && !self.flow.open
             && self.flow.tail == 0
             && self.link.as_ref().is_none_or(|link| link.out.is_empty())
@@ -188,7 +188,7 @@ impl Client {
 
     /// Reads from the client what belongs to the running batch, or what it sends ahead.
     fn poll_more_from_client(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Ended>> {
-        if self.flow.inbound.reopened {
+        if self.flow.inbound.reopened || self.owed.is_skipping() {
             self.flow.inbound.reopened = false;
             self.flow.open = true;
         }

@@ -1,6 +1,14 @@
 //! The PostgreSQL engine end to end: real servers, real clients.
+#![allow(unreachable_pub, reason = "modules of a test binary have no outside")]
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod basics;
+mod cancel;
+mod differ;
+mod login;
+mod malformed;
+mod random;
+mod shared;
+mod wire;

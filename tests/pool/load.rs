@@ -13,9 +13,9 @@ use tokio_postgres::Client;
 const CLIENTS: i64 = 2_000;
 const SERVERS: u64 = 20;
 
-/// How long the load lasts; `TIDEGATE_SOAK_SECONDS` makes it longer.
+/// How long the load lasts; `TIDEGATE_TEST_SECONDS` makes it longer.
 fn duration() -> Duration {
-    let asked = std::env::var("TIDEGATE_SOAK_SECONDS").ok().and_then(|text| text.parse().ok());
+    let asked = std::env::var("TIDEGATE_TEST_SECONDS").ok().and_then(|text| text.parse().ok());
     Duration::from_secs(asked.unwrap_or(10))
 }
 

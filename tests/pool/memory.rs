@@ -16,9 +16,9 @@ use tokio::net::TcpStream;
 /// What the proxy may grow by, in bytes: buffers, and what its allocator keeps.
 const GROWTH: u64 = 16 << 20;
 
-/// Bytes of a result that must not pile up anywhere: half a GiB, 2 GiB with `TIDEGATE_SOAK`.
+/// Bytes of a result that must not pile up anywhere: half a GiB, 2 GiB with `TIDEGATE_TEST_SECONDS`.
 fn result_bytes() -> u64 {
-    let soak = std::env::var_os("TIDEGATE_SOAK").is_some();
+    let soak = std::env::var_os("TIDEGATE_TEST_SECONDS").is_some();
     if soak { 2 << 30 } else { 512 << 20 }
 }
 

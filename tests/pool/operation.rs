@@ -28,7 +28,7 @@ async fn order(running: &Running, command: &str) -> Result<Vec<String>, String> 
     });
     let done = client.batch_execute(command).await.map_err(|error| words(&error));
     drop(client);
-    done.map(|()| ())?;
+    done?;
     Ok(notices.await.expect("the notices"))
 }
 

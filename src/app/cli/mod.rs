@@ -53,6 +53,7 @@ enum Command {
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum DemoEngine {
     Postgres,
+    Mariadb,
 }
 
 /// Runs the command that the arguments of this process ask for.
@@ -67,6 +68,13 @@ pub fn main() -> ExitCode {
         },
         Command::Check { config, connect } => check::check(&config, connect),
         Command::Demo { engine: DemoEngine::Postgres, check } => demo::demo(check),
+        Command::Demo { engine: DemoEngine::Mariadb, .. } => {
+            eprintln!(
+                "tidegate: there is no MariaDB demo yet: this release speaks PostgreSQL only"
+            );
+            eprintln!("hint: tidegate demo postgres");
+            ExitCode::FAILURE
+        }
         Command::Version => print(&format!("tidegate {}\n", env!("CARGO_PKG_VERSION"))),
         Command::Reference => print(&config::reference()),
     }

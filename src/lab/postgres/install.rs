@@ -81,7 +81,11 @@ fn owner() -> Result<Owner, LabError> {
         let mut ids = fields.skip(1).map(|field| field.parse().ok());
         found.then(|| Some((ids.next()??, ids.next()??)))?
     });
-    let missing = || std::io::Error::other("root cannot run PostgreSQL, and no user postgres is");
+    let missing = || {
+        std::io::Error::other(
+            "root may not run PostgreSQL, and there is no user postgres; apt-get install -y postgresql makes one",
+        )
+    };
     let ids = ids.ok_or_else(missing).map_err(LabError::io("find the user postgres"))?;
     Ok(Owner { name: "postgres", ids })
 }

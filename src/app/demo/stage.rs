@@ -1,0 +1,110 @@
+//! What the demo stands on: three servers in a temporary folder, the proxy, the workload.
+
+use super::DemoError;
+use super::workload::{self, Workload};
+use crate::admin::Control;
+use crate::app::run::{Proxy, RunError};
+use crate::config;
+use crate::lab::postgres::{Cluster, cluster};
+use crate::view;
+use std::fmt::Write;
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+
+/// The name of the demo's cluster in the configuration.
+const CLUSTER: &str = "demo";
+
+/// Everything that runs. The order is that in which the parts are dropped.
+pub(super) struct Stage {
+    pub workload: Workload,
+    proxy: Proxy,
+    pub servers: Cluster,
+}
+
+impl Stage {
+    /// Starts the servers, the proxy in front of them, and the workload through it.
+    pub(super) async fn set() -> Result<Stage, DemoError> {
+        let mut servers = cluster().replicas(2);
+        for statement in workload::TABLES {
+            servers = servers.sql(statement);
+        }
+        let servers = servers.start().await?;
+        servers.caught_up().await?;
+        let proxy = proxy(&servers).await?;
+        for cluster in &proxy.console.engine.clusters {
+            cluster.monitor.settled().await;
+        }
+        let workload = Workload::start(address(&proxy, "postgres"));
+        Ok(Stage { workload, proxy, servers })
+    }
+
+    /// The proxy as it is now.
+    pub(super) fn view(&self) -> view::Proxy {
+        self.proxy.console.view()
+    }
+
+    /// Where a listener listens: `postgres`, `console` or `http`.
+    pub(super) fn address(&self, listener: &str) -> SocketAddr {
+        address(&self.proxy, listener)
+    }
+
+    /// Stops the workload, the proxy and the servers, in this order, and removes the folder.
+    pub(super) async fn strike(self) {
+        self.workload.stop().await;
+        self.proxy.stop().await;
+        drop(self.servers);
+    }
+}
+
+fn address(proxy: &Proxy, listener: &str) -> SocketAddr {
+    proxy.address(listener).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)))
+}
+
+/// Starts the proxy; somebody may take a port between the look at it and its use.
+async fn proxy(servers: &Cluster) -> Result<Proxy, DemoError> {
+    const ATTEMPTS: usize = 5;
+    let path = servers.folder().join("tidegate.toml");
+    for _ in 1..ATTEMPTS {
+        fs::write(&path, configuration(servers))?;
+        match Proxy::start(config::load(&path)?, &path).await {
+            Err(RunError::Listen(_)) => {}
+            started => return Ok(started?),
+        }
+    }
+    fs::write(&path, configuration(servers))?;
+    Ok(Proxy::start(config::load(&path)?, &path).await?)
+}
+
+/// The least configuration for these servers, as a user would write it.
+fn configuration(servers: &Cluster) -> String {
+    let mut text = String::from("[listen]\n");
+    for (name, port) in [("postgres", 6432), ("console", 6433), ("http", 6480)] {
+        let _ = writeln!(text, "{name} = \"{}\"", free_or_any(port));
+    }
+    let _ = writeln!(text, "[clusters.{CLUSTER}]\nnodes = [");
+    for node in servers.nodes() {
+        let _ =
+            writeln!(text, "  {{ name = \"{}\", address = \"{}\" }},", node.name(), node.address());
+    }
+    text + "]\nmonitor = { user = \"postgres\" }\nauth = { method = \"trust\" }\n"
+}
+
+/// This port on loopback, or port 0 for any when it is taken.
+fn free_or_any(port: u16) -> SocketAddr {
+    let wanted = SocketAddr::from(([127, 0, 0, 1], port));
+    match TcpListener::bind(wanted) {
+        Ok(_) => wanted,
+        Err(_) => SocketAddr::from(([127, 0, 0, 1], 0)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_is_taken_is_replaced_by_any() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        assert_eq!(free_or_any(taken.local_addr().unwrap().port()).port(), 0);
+    }
+}
