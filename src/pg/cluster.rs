@@ -300,7 +300,9 @@ impl Cluster {
                 let what = match limit {
                     Limit::Pool(size) => format!("the {pool} (pool.size = {size}) is exhausted"),
                     Limit::Node(most) => {
-                        format!("node {node} (pool.max_per_node = {most}) leaves none to the {pool}")
+                        format!(
+                            "node {node} (pool.max_per_node = {most}) leaves none to the {pool}"
+                        )
                     }
                 };
                 Refusal::PoolExhausted { what, waited }

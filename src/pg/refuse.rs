@@ -53,10 +53,9 @@ fn code_and_hint(refusal: &Refusal) -> (&str, &'static str) {
         Refusal::TooManyClients { .. } => {
             ("53300", "Raise the limit named here, or let clients close what they do not use.")
         }
-        Refusal::PoolExhausted { .. } => (
-            "53300",
-            "Raise the limit named here, shorten transactions, or raise pool.query_wait.",
-        ),
+        Refusal::PoolExhausted { .. } => {
+            ("53300", "Raise the limit named here, shorten transactions, or raise pool.query_wait.")
+        }
         Refusal::NoPrimary { .. } => {
             ("57P03", "Nothing was executed: try again; SHOW NODES on the console tells why.")
         }

@@ -13,7 +13,10 @@ async fn who_waits_too_long_for_a_server_is_told_which_limit_it_was() {
     holder.batch_execute("BEGIN").await.unwrap();
     let told = refused(&other, "SELECT 1").await;
     assert!(told.starts_with("53300"), "{told}");
-    assert!(told.contains("user postgres and database postgres on node a (pool.size = 1)"), "{told}");
+    assert!(
+        told.contains("user postgres and database postgres on node a (pool.size = 1)"),
+        "{told}"
+    );
     assert!(told.contains("HINT: Raise the limit named here"), "{told}");
     holder.batch_execute("COMMIT").await.unwrap();
     assert_eq!(value(&other, "SELECT 7").await, "7");

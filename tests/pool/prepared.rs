@@ -44,7 +44,9 @@ async fn a_statement_is_prepared_again_on_a_backend_that_does_not_have_it() {
     assert_ne!(first, second);
     other.batch_execute("COMMIT").await.unwrap();
     servers
-        .sql(&format!("SELECT pg_terminate_backend({first}, 60000), pg_terminate_backend({second}, 60000)"))
+        .sql(&format!(
+            "SELECT pg_terminate_backend({first}, 60000), pg_terminate_backend({second}, 60000)"
+        ))
         .await
         .unwrap();
     assert!(![first, second].contains(&ask(3).await));
@@ -71,7 +73,8 @@ async fn the_least_recently_used_statements_leave_the_server_but_not_the_client(
 
 #[tokio::test]
 async fn a_prepared_read_runs_on_every_replica() {
-    let servers = cluster().replicas(2).sql("CREATE TABLE t AS SELECT 7 AS a").start().await.unwrap();
+    let servers =
+        cluster().replicas(2).sql("CREATE TABLE t AS SELECT 7 AS a").start().await.unwrap();
     servers.caught_up().await.unwrap();
     let running = proxy(&servers).with("route", "max_staleness = \"1h\"").start().await;
     let client = running.connect().await;
