@@ -10,6 +10,11 @@ pub enum Refusal {
     UnknownDatabase(String),
     #[error("authentication failed for user {0:?}")]
     Authentication(String),
+    #[error("certificate authentication failed for user \"{0}\"")]
+    Certificate(String),
+    /// The database was asked for the user and did not answer; why is in the log.
+    #[error("user {0:?} could not be looked up")]
+    Lookup(String),
     #[error("this listener requires TLS")]
     TlsRequired,
     #[error("protocol violation: {0}")]

@@ -86,7 +86,7 @@ impl Console {
         }
         for (cluster, configured, users) in users {
             cluster.users.replace(users);
-            cluster.asked.forget();
+            cluster.asked.forget_all();
             cluster.welcomes.clear();
             cluster.reconfigure(wire::live(configured), configured.pool.clone());
             let weights = weights(cluster, configured);

@@ -52,9 +52,6 @@ fn try_run(config: Config, path: &Path) -> Result<(), RunError> {
     let runtime = runtime(config.settings.workers)?;
     runtime.block_on(async {
         let proxy = Proxy::start_with(config, path, Inherited::from_env()?).await?;
-        for (listener, address) in &proxy.console.listening {
-            tracing::info!(listener, %address, "listening");
-        }
         notify::tell(notify::READY);
         until_told(&proxy).await?;
         notify::tell(notify::STOPPING);
@@ -100,6 +97,9 @@ impl Proxy {
         let open = listeners::open(&settings.listen, inherited)?;
         let engine = Arc::new(wire::engine(&settings, tasks.clone())?);
         let console = Arc::new(Console::new(config, path, engine.clone(), open.addresses()));
+        for (name, address) in &console.listening {
+            tracing::info!(name, %address, "listening");
+        }
         if let Some(listener) = open.postgres {
             let engine = engine.clone();
             door.spawn("postgres listener", |stop| engine.listen(listener, stop));

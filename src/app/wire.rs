@@ -2,7 +2,7 @@
 
 use crate::config::{self, ClientTlsMode, Method, ServerTlsMode};
 use crate::monitor::{self, Member};
-use crate::net::tls::{self, Authorities, ClientMode, ServerMode, TlsError};
+use crate::net::tls::{self, ALPN_POSTGRESQL, Authorities, ClientMode, ServerMode, TlsError};
 use crate::pg::auth::scram::{KeyCache, Mock};
 use crate::pg::auth::{self, AuthQuery, Listed, Secret, UserTable, Users};
 use crate::pg::cluster::{self, Cluster, Live};
@@ -205,6 +205,7 @@ pub(super) fn client_side(settings: &config::ClientTls) -> tls::ClientSide {
         cert_file: settings.cert.clone(),
         key_file: settings.key.clone(),
         ca_file: settings.ca.clone(),
+        alpn: vec![ALPN_POSTGRESQL.to_vec()],
         ..tls::ClientSide::default()
     }
 }

@@ -44,7 +44,8 @@ options! {
 }
 
 options! {
-    /// Looks up users that are not listed, in the database itself.
+    /// Looks up users that are not listed, in the database itself. An answer is believed for
+    /// ten seconds; after a failed login it is asked anew.
     pub struct AuthQuery {
         /// The user that asks.
         key user: String => .example("tidegate");

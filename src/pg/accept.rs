@@ -23,6 +23,7 @@ use bytes::{BufMut, BytesMut};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -72,18 +73,16 @@ pub(super) async fn serve(arrival: Arrival, tcp: TcpStream, address: SocketAddr)
     if tune_client(&tcp).is_err() {
         return;
     }
-    let limit = arrival.engine.settings.login_timeout;
     // The login's buffers and state are gone before the client's long life begins.
     let login = Box::pin(log_in(arrival, tcp, address));
-    match tokio::time::timeout(limit, login).await {
-        Ok(Some((client, place))) => {
-            client.run().await;
-            drop(place);
-        }
-        Ok(None) => {}
-        Err(_) => tracing::info!(%address, "a login was not finished within {limit:?}"),
+    if let Some((client, place)) = login.await {
+        client.run().await;
+        drop(place);
     }
 }
+
+/// How long a client that is refused may take to read why.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 async fn log_in(
     arrival: Arrival,
@@ -91,15 +90,17 @@ async fn log_in(
     address: SocketAddr,
 ) -> Option<(Client, super::cluster::Place)> {
     let mut arriving = Arriving { stream: None, input: BytesMut::new(), channel: None };
-    match arriving.log_in(&arrival, tcp, address).await {
-        Ok(arrived) => Some(arrived),
-        Err(Stopped::Quietly) => None,
-        Err(Stopped::Refused(refusal)) => {
-            tracing::info!(%address, %refusal, "a client was refused");
-            arriving.refuse(&refusal).await;
-            None
-        }
-    }
+    let limit = arrival.engine.settings.login_timeout;
+    let login = tokio::time::timeout(limit, arriving.log_in(&arrival, tcp, address)).await;
+    let refusal = match login {
+        Ok(Ok(arrived)) => return Some(arrived),
+        Ok(Err(Stopped::Quietly)) => return None,
+        Ok(Err(Stopped::Refused(refusal))) => refusal,
+        Err(_) => Refusal::LoginTimeout(limit),
+    };
+    tracing::info!(%address, %refusal, "a client was refused");
+    let _ = tokio::time::timeout(FAREWELL, arriving.refuse(&refusal)).await;
+    None
 }
 
 struct Arriving {
@@ -136,10 +137,10 @@ impl Arriving {
         self.negotiate_version(&hello).await?;
         let accepted = self.authenticate(engine, &cluster, &asked).await?;
         let pools = cluster.pools(&asked.user, &asked.database, &accepted.secret);
-        let greeting = greet(&cluster, &pools, &asked.params).await?;
+        let (params, greeting) = greet(&cluster, &pools, asked.params).await?;
         cluster.counters.logins.increment();
         let secret = fresh_secret(hello.minor)?;
-        let application = asked.params.get("application_name").cloned();
+        let application = params.get("application_name").cloned();
         let entry = engine.clients.enter(|id| {
             ClientEntry::new(
                 id,
@@ -156,7 +157,7 @@ impl Arriving {
         });
         self.say_hello(&accepted, &greeting, &entry).await?;
         let pin = (cluster.pool_settings.load().mode == Mode::Session).then_some(Pin::Mode);
-        let session = Session::new(asked.params, pin);
+        let session = Session::new(params, pin);
         let (stream, input) = (self.stream.take(), std::mem::take(&mut self.input));
         let stream = stream.ok_or(Stopped::Quietly)?;
         let arrived = Arrived { stream, input, session, cluster, pools, entry };
@@ -302,7 +303,14 @@ impl Arriving {
                 Step::Rejected(reason) => {
                     tracing::info!(user = asked.user, %reason, "a login failed");
                     cluster.counters.failed_logins.increment();
-                    return Err(Refusal::Authentication(asked.user.clone()).into());
+                    // It may have changed in the database since.
+                    cluster.asked.forget(&asked.user);
+                    let user = asked.user.clone();
+                    return Err(match auth.method {
+                        Method::Cert => Refusal::Certificate(user),
+                        _ => Refusal::Authentication(user),
+                    }
+                    .into());
                 }
                 Step::Continue { login, send } => {
                     let mut out = BytesMut::new();
@@ -381,16 +389,17 @@ impl Asked {
 async fn greet(
     cluster: &Arc<Cluster>,
     pools: &Arc<UserPools>,
-    params: &Arc<Params>,
-) -> Result<Greeting, Refusal> {
-    if let Some(known) = cluster.welcomes.get(pools, params) {
+    params: Arc<Params>,
+) -> Result<(Arc<Params>, Greeting), Refusal> {
+    if let Some(known) = cluster.welcomes.get(pools, &params) {
         return Ok(known);
     }
-    let errand = Errand { wants: Wants::Read, consistency: None, avoid: NodeSet::default() };
+    let (avoid, turn) = (NodeSet::default(), cluster.turn());
+    let errand = Errand { wants: Wants::Read, consistency: None, avoid, turn };
     let found = cluster.find(pools, errand).await?;
-    let greeting = welcome::learn(found.lease, params).await?;
-    cluster.welcomes.put(pools, params, greeting.clone());
-    Ok(greeting)
+    let greeting = welcome::learn(found.lease, &params).await?;
+    cluster.welcomes.put(pools, &params, greeting.clone());
+    Ok((params, greeting))
 }
 
 /// Four bytes for protocol 3.0, as ever; 32 for 3.2.

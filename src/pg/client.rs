@@ -59,8 +59,8 @@ pub(super) struct Client {
     pub(super) cluster: Arc<Cluster>,
     pub(super) entry: Registration<ClientEntry>,
     node: Option<NodeId>,
-    pools: Arc<UserPools>,
-    engine: Arc<Engine>,
+    pub(super) pools: Arc<UserPools>,
+    pub(super) engine: Arc<Engine>,
 }
 
 /// What a client brings from its login.
@@ -164,6 +164,10 @@ impl Client {
                 Poll::Ready(Ok(_)) => {}
                 Poll::Pending => {
                     self.entry.listen(cx);
+                    // It may have been told between the look and the listening.
+                    if self.must_go() {
+                        continue;
+                    }
                     self.rest();
                     return Poll::Pending;
                 }
@@ -222,7 +226,7 @@ impl Client {
         self.session.send(&self.batch, &self.input, &mut to);
         while let Some(owed) = self.owed.pop() {
             match owed {
-                Owed::Say(bytes) => self.output.extend_from_slice(&bytes),
+                Owed::Say(bytes, _) => self.output.extend_from_slice(&bytes),
                 _ => wire::put_ready(&mut self.output, self.session.tx.status()),
             }
         }
@@ -234,7 +238,7 @@ impl Client {
         let mut avoid = NodeSet::default();
         loop {
             let fresh = self.link.is_none();
-            if fresh && let Err(refusal) = self.find_server(avoid).await {
+            if fresh && let Err(refusal) = self.find_server(avoid).await? {
                 return self.turn_down(&refusal);
             }
             let movable = fresh && self.is_movable();
@@ -295,13 +299,17 @@ impl Client {
     }
 
     /// Routes the batch and leases a server for it.
-    async fn find_server(&mut self, avoid: NodeSet) -> Result<(), Refusal> {
+    async fn find_server(&mut self, avoid: NodeSet) -> Result<Result<(), Refusal>, Leaving> {
         let wants = self.batch.wants();
-        let errand = Errand { wants, consistency: self.session.consistency(), avoid };
+        let (consistency, turn) = (self.session.consistency(), self.cluster.turn());
+        let errand = Errand { wants, consistency, avoid, turn };
         let Found { lease, decision, node } = match self.cluster.try_find(&self.pools, errand) {
             Some(found) => found,
             // Boxed: waiting is rare, and its state would make every idle client larger.
-            None => Box::pin(self.wait_for_server(errand)).await?,
+            None => match Box::pin(self.wait_for_server(errand)).await? {
+                Ok(found) => found,
+                Err(refusal) => return Ok(Err(refusal)),
+            },
         };
         *self.entry.last_route.lock() =
             Some(LastRoute { node: Some(node), because: decision.because });
@@ -313,16 +321,7 @@ impl Client {
         self.cluster.begin(node, wants);
         self.node = Some(node);
         self.link = Some(lease);
-        Ok(())
-    }
-
-    async fn wait_for_server(&mut self, errand: Errand) -> Result<Found, Refusal> {
-        self.entry.set_state(ClientState::Waiting);
-        let found = self.cluster.find(&self.pools, errand).await;
-        if found.is_err() {
-            self.entry.set_state(ClientState::Idle);
-        }
-        found
+        Ok(Ok(()))
     }
 
     /// Makes the server's parameters those of the session, ahead of the batch; waits for the
@@ -407,6 +406,7 @@ impl Client {
             tracing::warn!(node = &*node, %desync, "a server connection is closed");
             self.cluster.counters.desyncs.increment();
         }
+        self.session.abandon(&mut self.owed);
         self.drop_server();
         match refuse::after(ended, node, was) {
             _ if killed => Err(Leaving::Refused(self.engine.farewell())),
@@ -432,7 +432,7 @@ impl Client {
     /// No server for this batch: it is answered with an error, and the session goes on.
     fn turn_down(&mut self, refusal: &Refusal) -> Result<(), Leaving> {
         self.cluster.counters.refused.with(refuse::sqlstate(refusal)).increment();
-        self.session.undo(&self.batch, &self.input);
+        self.session.undo(&self.batch.frames);
         let whole = self.is_whole();
         self.drop_batch();
         if !whole {

@@ -6,7 +6,7 @@ use super::counters::Counters;
 use super::statement::Statements;
 use super::welcome::Welcomes;
 use crate::monitor::Handle;
-use crate::pool::{self, Budget, Pool, PoolError};
+use crate::pool::{self, Budget, Limit, Pool, PoolError};
 use crate::refusal::Refusal;
 use crate::route::{self, Ask, Because, Consistency, Decision, Fallback, Target, Wants};
 use crate::sql::Classifier;
@@ -81,6 +81,9 @@ pub struct Errand {
     pub consistency: Option<Consistency>,
     /// Nodes that failed it already.
     pub avoid: NodeSet,
+    /// Its turn among equal nodes: [`Cluster::turn`], the same for all looks at one errand, or
+    /// a node whose pool is still empty would be passed over for its neighbour time and again.
+    pub turn: u32,
 }
 
 /// A server connection, and why this one.
@@ -167,6 +170,11 @@ impl Cluster {
         self.pools.lock().values().cloned().collect()
     }
 
+    /// The next turn among equal nodes.
+    pub fn turn(&self) -> u32 {
+        self.tie.fetch_add(1, Ordering::Relaxed)
+    }
+
     /// Decides where work of this kind goes and leases a server there, if that needs no waiting.
     pub fn try_find(&self, pools: &UserPools, errand: Errand) -> Option<Found> {
         if self.is_paused() {
@@ -176,6 +184,11 @@ impl Cluster {
         let decision = self.decide(errand, &self.live.load(), now, now);
         let Target::Node(node) = decision.to else { return None };
         let lease = pools.nodes[usize::from(node.0)].try_lease()?;
+        // A pause that began meanwhile may have counted without this lease.
+        if self.is_paused() {
+            lease.give_back();
+            return None;
+        }
         Some(Found { lease, decision, node })
     }
 
@@ -190,6 +203,11 @@ impl Cluster {
             let decision = self.decide(errand, &live, started, Instant::now());
             let cause = match decision.to {
                 Target::Node(node) => match self.lease(pools, node).await {
+                    Ok(lease) if self.is_paused() => {
+                        lease.give_back();
+                        self.while_paused().await;
+                        continue;
+                    }
                     Ok(lease) => return Ok(Found { lease, decision, node }),
                     Err(PoolError::Connect(error)) if error.is_node_failure() => {
                         self.monitor.report_failure(node, &error.to_string());
@@ -214,17 +232,20 @@ impl Cluster {
     }
 
     fn decide(&self, errand: Errand, live: &Live, started: Instant, now: Instant) -> Decision {
-        let may_wait =
-            errand.wants == Wants::Read && now.duration_since(started) < live.route.read_wait;
-        let ask = Ask {
+        let seen = self.monitor.published().load();
+        let in_time = now.duration_since(started) < live.route.read_wait;
+        let mut ask = Ask {
             wants: errand.wants,
             consistency: errand.consistency.unwrap_or(live.route.consistency),
             max_staleness: live.route.max_staleness,
             avoid: errand.avoid,
-            fallback: if may_wait { Fallback::Error } else { live.route.fallback },
-            tie: self.tie.fetch_add(1, Ordering::Relaxed),
+            fallback: Fallback::Error,
+            tie: errand.turn,
         };
-        route::route(&ask, &self.monitor.published().load(), now)
+        if !(in_time && route::may_wait_for_replica(&ask, &seen)) {
+            ask.fallback = live.route.fallback;
+        }
+        route::route(&ask, &seen, now)
     }
 
     fn patience(&self, because: Because, live: &Live) -> Duration {
@@ -273,13 +294,19 @@ impl Cluster {
     ) -> Refusal {
         let node = self.node_name(node);
         match error {
-            PoolError::Exhausted { waited, size } => Refusal::PoolExhausted {
-                what: format!(
-                    "the pool of user {} and database {} on node {node} (size {size}) is exhausted",
-                    pools.user, pools.database
-                ),
-                waited,
-            },
+            PoolError::Exhausted { waited, limit } => {
+                let UserPools { user, database, .. } = pools;
+                let pool = format!("pool of user {user} and database {database} on node {node}");
+                let what = match limit {
+                    Limit::Pool(size) => format!("the {pool} (pool.size = {size}) is exhausted"),
+                    Limit::Node(most) => {
+                        format!(
+                            "node {node} (pool.max_per_node = {most}) leaves none to the {pool}"
+                        )
+                    }
+                };
+                Refusal::PoolExhausted { what, waited }
+            }
             PoolError::Connect(ConnectError::Refused { code, message }) => {
                 tracing::warn!(node = &*node, user = &*pools.user, code, message, "login refused");
                 Refusal::ServerEnded { node, code, message }

@@ -115,23 +115,24 @@ pub struct PgConnector {
 }
 
 impl Connector for PgConnector {
-    type Conn = Server;
+    /// Boxed: it is handed from pool to lease and back for every transaction.
+    type Conn = Box<Server>;
     type Error = ConnectError;
 
-    async fn connect(&self) -> Result<Server, ConnectError> {
+    async fn connect(&self) -> Result<Box<Server>, ConnectError> {
         let limit = self.settings.load().connect_timeout;
         match tokio::time::timeout(limit, self.open()).await {
-            Ok(opened) => opened,
+            Ok(opened) => opened.map(Box::new),
             Err(_) => Err(ConnectError::Timeout(limit)),
         }
     }
 
-    async fn check(&self, server: &mut Server) -> bool {
+    async fn check(&self, server: &mut Box<Server>) -> bool {
         let limit = self.settings.load().connect_timeout;
         matches!(tokio::time::timeout(limit, server.run(";", |_, _| {})).await, Ok(Ok(())))
     }
 
-    fn is_quiet(server: &mut Server) -> bool {
+    fn is_quiet(server: &mut Box<Server>) -> bool {
         server.is_quiet()
     }
 }

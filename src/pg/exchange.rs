@@ -15,7 +15,7 @@ use std::io;
 use std::task::{Context, Poll, ready};
 
 /// Pipelined bytes of a client that are read ahead while its statement runs.
-const READ_AHEAD: usize = 32 * 1024;
+pub(super) const READ_AHEAD: usize = 32 * 1024;
 
 /// How an exchange ended.
 #[derive(Debug)]
@@ -61,6 +61,7 @@ impl Client {
                 Poll::Ready(Err(_)) => return Poll::Ready(Ended::ClientLeft),
                 Poll::Pending => {}
             }
+            self.say_what_is_left();
             if self.is_answered() {
                 return Poll::Ready(Ended::Done);
             }
@@ -80,18 +81,32 @@ impl Client {
                 Poll::Pending => {}
             }
             if !moved {
+                // Registered first: who is told to go after this look is woken.
+                self.entry.listen(cx);
                 if self.must_go() {
                     return Poll::Ready(Ended::Killed);
                 }
-                self.entry.listen(cx);
                 return Poll::Pending;
             }
+        }
+    }
+
+    /// Answers of ours that no answer of the server comes after: in a transaction, say. Others
+    /// go out with those of the server, so that until then another node may be asked.
+    fn say_what_is_left(&mut self) {
+        if self.owed.is_ours_alone() {
+            while let Some(bytes) = self.owed.said() {
+                self.output.extend_from_slice(&bytes);
+            }
+            self.flow.inbound.retryable = false;
+            self.flow.delivered = true;
         }
     }
 
     /// Nothing is owed, nothing more is to be sent. What the client still has to take may wait.
     fn is_answered(&self) -> bool {
         self.owed.is_empty()
+            && !self.owed.is_skipping()
             && !self.flow.open
             && self.flow.tail == 0
             && self.link.as_ref().is_none_or(|link| link.out.is_empty())
@@ -173,7 +188,7 @@ impl Client {
 
     /// Reads from the client what belongs to the running batch, or what it sends ahead.
     fn poll_more_from_client(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Ended>> {
-        if self.flow.inbound.reopened {
+        if self.flow.inbound.reopened || self.owed.is_skipping() {
             self.flow.inbound.reopened = false;
             self.flow.open = true;
         }

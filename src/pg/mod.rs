@@ -18,5 +18,6 @@ mod server;
 pub mod session;
 mod statement;
 mod users;
+mod wait;
 mod welcome;
 pub mod wire;

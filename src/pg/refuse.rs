@@ -42,6 +42,8 @@ fn code_and_hint(refusal: &Refusal) -> (&str, &'static str) {
             ("3D000", "Add it to the `databases` of a cluster in the configuration.")
         }
         Refusal::Authentication(_) => ("28P01", ""),
+        Refusal::Certificate(_) => ("28000", "The certificate's common name must be the user."),
+        Refusal::Lookup(_) => ("08004", "auth_query failed: see the proxy's log."),
         Refusal::TlsRequired => ("28000", "Connect with sslmode=require or stronger."),
         Refusal::Protocol(_) => {
             ("08P01", "The client and the proxy do not speak the same protocol.")
@@ -51,10 +53,9 @@ fn code_and_hint(refusal: &Refusal) -> (&str, &'static str) {
         Refusal::TooManyClients { .. } => {
             ("53300", "Raise the limit named here, or let clients close what they do not use.")
         }
-        Refusal::PoolExhausted { .. } => (
-            "53300",
-            "All server connections are busy: raise pool.size, shorten transactions, or raise pool.query_wait.",
-        ),
+        Refusal::PoolExhausted { .. } => {
+            ("53300", "Raise the limit named here, shorten transactions, or raise pool.query_wait.")
+        }
         Refusal::NoPrimary { .. } => {
             ("57P03", "Nothing was executed: try again; SHOW NODES on the console tells why.")
         }
@@ -68,9 +69,11 @@ fn code_and_hint(refusal: &Refusal) -> (&str, &'static str) {
         Refusal::ServerLost { .. } => {
             ("08006", "The transaction was rolled back with its connection: try it again.")
         }
-        Refusal::ServerEnded { code, .. } => {
+        // Other codes are refusals of a login: nothing had begun.
+        Refusal::ServerEnded { code, .. } if code.starts_with("57P") || code.starts_with("40") => {
             (code, "The transaction was rolled back: try it again.")
         }
+        Refusal::ServerEnded { code, .. } => (code, ""),
         Refusal::OutcomeUnknown { .. } => {
             ("08007", "It may or may not have been committed: look before you repeat it.")
         }

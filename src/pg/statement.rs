@@ -20,6 +20,10 @@ pub struct Statement {
 /// Names that clients cannot guess by accident.
 pub(super) const NAME_PREFIX: &str = "tidegate_";
 
+/// A statement of ours that may be closed or replaced at any time; it deallocates itself.
+pub(super) const STAND_IN: &str = "tidegate_0";
+pub(super) const DEALLOCATE_STAND_IN: &str = "DEALLOCATE tidegate_0";
+
 impl Statement {
     pub fn server_name(&self) -> String {
         format!("{NAME_PREFIX}{:x}", self.id)
@@ -64,7 +68,7 @@ impl Statements {
 }
 
 /// Which statements one server connection has.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct OnServer {
     /// Statement id -> when it was used last.
     named: HashMap<u64, u64, foldhash::fast::RandomState>,
@@ -96,6 +100,11 @@ impl OnServer {
         let oldest = self.named.iter().min_by_key(|(_, used)| **used).map(|(id, _)| *id)?;
         self.named.remove(&oldest);
         Some(oldest)
+    }
+
+    /// Notes again a statement that was not closed after all.
+    pub fn keep(&mut self, id: u64) {
+        self.named.insert(id, self.clock);
     }
 
     pub fn remove(&mut self, id: u64) {

@@ -8,10 +8,14 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
 use tokio_postgres::Client;
 
-/// How long an answer of `auth_query` is believed.
-const BELIEVED: Duration = Duration::from_secs(60);
+/// How long an answer of `auth_query` is believed, unless a login fails by it.
+const BELIEVED: Duration = Duration::from_secs(10);
+/// Questions of one cluster that may be under way at once: a login storm must not become one
+/// of connections to the servers.
+const AT_ONCE: usize = 4;
 /// Answers kept.
 const KEPT: usize = 10_000;
 
@@ -19,15 +23,32 @@ const KEPT: usize = 10_000;
 type Answer = (Instant, Option<Arc<Credential>>);
 
 /// Answers of `auth_query`, by user.
-#[derive(Default)]
 pub struct Asked {
     known: Mutex<HashMap<String, Answer>>,
+    asking: Semaphore,
+}
+
+impl Default for Asked {
+    fn default() -> Asked {
+        Asked { known: Mutex::default(), asking: Semaphore::new(AT_ONCE) }
+    }
 }
 
 impl Asked {
-    /// Asks again from now on.
-    pub fn forget(&self) {
+    /// Asks for everyone again from now on.
+    pub fn forget_all(&self) {
         self.known.lock().clear();
+    }
+
+    /// Asks for this user again.
+    pub fn forget(&self, user: &str) {
+        self.known.lock().remove(user);
+    }
+
+    fn believed(&self, user: &str) -> Option<Option<Arc<Credential>>> {
+        let known = self.known.lock();
+        let (at, answer) = known.get(user)?;
+        (at.elapsed() < BELIEVED).then(|| answer.clone())
     }
 }
 
@@ -39,10 +60,14 @@ impl Cluster {
         }
         let auth = self.live.load().auth.clone();
         let Some(query) = &auth.auth_query else { return Ok(None) };
-        if let Some((at, answer)) = self.asked.known.lock().get(user)
-            && at.elapsed() < BELIEVED
-        {
-            return Ok(answer.clone());
+        if let Some(answer) = self.asked.believed(user) {
+            return Ok(answer);
+        }
+        let turn = self.asked.asking.acquire().await;
+        let _turn = turn.map_err(|e| Refusal::Internal(e.to_string()))?;
+        // Somebody else may have asked meanwhile.
+        if let Some(answer) = self.asked.believed(user) {
+            return Ok(answer);
         }
         let answer = self.ask_for(user, query).await?;
         let mut known = self.asked.known.lock();
@@ -59,17 +84,15 @@ impl Cluster {
         user: &str,
         query: &AuthQuery,
     ) -> Result<Option<Arc<Credential>>, Refusal> {
-        let mut last = None;
+        let limit = self.pool_settings.load().connect_timeout;
         for node in &self.nodes {
-            match ask(node, query, user).await {
+            let asked = tokio::time::timeout(limit, ask(node, query, user)).await;
+            match asked.unwrap_or_else(|_| Err(format!("no answer within {limit:?}"))) {
                 Ok(answer) => return Ok(answer),
-                Err(cause) => {
-                    tracing::warn!(node = &*node.name, cause, "auth_query failed");
-                    last = Some(Refusal::ServerUnreachable { node: node.name.clone(), cause });
-                }
+                Err(cause) => tracing::warn!(node = &*node.name, cause, "auth_query failed"),
             }
         }
-        Err(last.unwrap_or_else(|| Refusal::Internal("a cluster without nodes".into())))
+        Err(Refusal::Lookup(user.to_owned()))
     }
 }
 

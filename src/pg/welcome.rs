@@ -23,9 +23,14 @@ pub struct Welcomes {
 const KEPT: usize = 1000;
 
 impl Welcomes {
-    pub fn get(&self, pools: &UserPools, params: &Arc<Params>) -> Option<Greeting> {
+    /// The greeting, and the parameters as the first who asked brought them: sessions that share
+    /// them are known to agree at a glance.
+    pub fn get(&self, pools: &UserPools, params: &Arc<Params>) -> Option<(Arc<Params>, Greeting)> {
         let key = (pools.user.clone(), pools.database.clone(), params.clone());
-        self.known.lock().get(&key).cloned()
+        let known = self.known.lock();
+        known
+            .get_key_value(&key)
+            .map(|((_, _, params), greeting)| (params.clone(), greeting.clone()))
     }
 
     pub fn put(&self, pools: &UserPools, params: &Arc<Params>, greeting: Greeting) {

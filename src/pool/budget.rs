@@ -30,6 +30,16 @@ impl Budget {
         self.limit.store(limit, Ordering::Relaxed);
     }
 
+    pub(super) fn limit(&self) -> usize {
+        self.limit.load(Ordering::Relaxed)
+    }
+
+    /// No slot is left.
+    pub(super) fn is_spent(&self) -> bool {
+        let limit = self.limit();
+        limit > 0 && self.used.load(Ordering::Acquire) >= limit
+    }
+
     pub(super) fn join(&self, sharer: Weak<dyn Sharer>) {
         let mut sharers = self.sharers.lock();
         sharers.retain(|s| s.strong_count() > 0);

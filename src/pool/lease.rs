@@ -8,7 +8,9 @@ use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -29,13 +31,23 @@ pub trait Connector: Send + Sync + 'static {
 pub enum PoolError<E> {
     /// Nobody gave a connection back in time.
     #[error("no server connection became free within {waited:?}")]
-    Exhausted { waited: Duration, size: usize },
+    Exhausted { waited: Duration, limit: Limit },
     /// The server could not be reached or refused the login.
     #[error("{0}")]
     Connect(E),
 }
 
-type Grant<C> = Result<Held<<C as Connector>::Conn>, <C as Connector>::Error>;
+/// What kept a pool from opening one more connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// `size`: its own.
+    Pool(usize),
+    /// `max_per_node`: the one that it shares with the other pools of the node.
+    Node(usize),
+}
+
+/// A lease, so that what is granted to somebody who just left is not lost to the pool.
+type Grant<C> = Result<Lease<C>, <C as Connector>::Error>;
 
 struct Waiter<C: Connector> {
     grant: oneshot::Sender<Grant<C>>,
@@ -158,7 +170,7 @@ impl<C: Connector> Pool<C> {
             let left = settings.query_wait.saturating_sub(started.elapsed());
             let Some((mut lease, idle)) = self.wait_for_one(left).await? else {
                 let waited = started.elapsed();
-                return Err(PoolError::Exhausted { waited, size: settings.size });
+                return Err(PoolError::Exhausted { waited, limit: self.limit() });
             };
             let healthy = idle <= settings.check_after || self.connector.check(&mut lease).await;
             if healthy && C::is_quiet(&mut lease) {
@@ -184,14 +196,21 @@ impl<C: Connector> Pool<C> {
             state.waiting.push_back(Waiter { grant, since: Instant::now() });
             granted
         };
+        let place = Place { pool: self, granted };
         self.open_more();
-        match tokio::time::timeout(left, granted).await {
-            Ok(Ok(Ok(held))) => Ok(Some((Lease::new(held, pool), Duration::ZERO))),
+        match tokio::time::timeout(left, place).await {
+            Ok(Ok(Ok(lease))) => Ok(Some((lease, Duration::ZERO))),
             Ok(Ok(Err(error))) => Err(PoolError::Connect(error)),
-            Ok(Err(_)) | Err(_) => {
-                self.state.lock().waiting.retain(|w| !w.grant.is_closed());
-                Ok(None)
-            }
+            Ok(Err(_)) | Err(_) => Ok(None),
+        }
+    }
+
+    /// Which limit those who wait have run into.
+    fn limit(&self) -> Limit {
+        let size = self.settings.load().size;
+        match self.state.lock().open < size {
+            true => Limit::Node(self.budget.limit()),
+            false => Limit::Pool(size),
         }
     }
 
@@ -260,22 +279,32 @@ impl<C: Connector> Pool<C> {
     }
 
     /// Hands a clean connection to the first in the queue, or keeps it.
-    pub(super) fn put_back(&self, mut held: Held<C::Conn>) {
+    pub(super) fn put_back(&self, held: Held<C::Conn>) {
+        let Some(pool) = self.me.upgrade() else { return };
         let now = Instant::now();
         let mut state = self.state.lock();
-        if held.generation != state.generation || held.expires <= now {
+        let surplus = state.open > self.settings.load().size;
+        if surplus || held.generation != state.generation || held.expires <= now {
             drop(state);
             drop(held);
             return self.forget_one();
         }
+        let mut lease = Lease::new(held, pool);
         while let Some(waiter) = state.waiting.pop_front() {
-            match waiter.grant.send(Ok(held)) {
+            match waiter.grant.send(Ok(lease)) {
                 Ok(()) => return,
-                Err(Ok(back)) => held = back,
+                Err(Ok(back)) => lease = back,
                 Err(Err(_)) => unreachable!("what comes back is what was sent"),
             }
         }
-        state.idle.push(Idle { held, since: now });
+        if let Some(held) = lease.into_held() {
+            state.idle.push(Idle { held, since: now });
+        }
+        drop(state);
+        if self.budget.is_spent() {
+            // Somebody of another pool may wait for what is idle here now.
+            self.budget.announce();
+        }
     }
 
     /// A connection is gone: its place is free.
@@ -296,8 +325,9 @@ impl<C: Connector> Pool<C> {
             let mut open = state.open;
             let kept = std::mem::take(&mut state.idle);
             for mut idle in kept {
-                let surplus = open > settings.min_idle
-                    && now.duration_since(idle.since) > settings.idle_timeout;
+                let surplus = open > settings.size
+                    || open > settings.min_idle
+                        && now.duration_since(idle.since) > settings.idle_timeout;
                 let dead = idle.held.expires <= now || !C::is_quiet(&mut idle.held.conn);
                 if surplus || dead {
                     open -= 1;
@@ -351,6 +381,33 @@ impl<C: Connector> Pool<C> {
     }
 }
 
+/// A place in the queue; who leaves it is forgotten at once.
+struct Place<'a, C: Connector> {
+    pool: &'a Pool<C>,
+    granted: oneshot::Receiver<Grant<C>>,
+}
+
+impl<C: Connector> Future for Place<'_, C> {
+    type Output = Result<Grant<C>, oneshot::error::RecvError>;
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.granted).poll(cx)
+    }
+}
+
+impl<C: Connector> Drop for Place<'_, C> {
+    fn drop(&mut self) {
+        if self.granted.is_terminated() {
+            return;
+        }
+        self.granted.close();
+        match self.granted.try_recv() {
+            Ok(Ok(lease)) => lease.give_back(),
+            Ok(Err(_)) => {}
+            Err(_) => self.pool.state.lock().waiting.retain(|waiter| !waiter.grant.is_closed()),
+        }
+    }
+}
+
 impl<C: Connector> Sharer for Pool<C> {
     fn evict_one(&self) -> bool {
         let evicted = {
@@ -376,4 +433,18 @@ fn jittered(full: Duration) -> Duration {
     use std::hash::{BuildHasher, RandomState};
     let chance = RandomState::new().hash_one(0u8) % 1000;
     full.saturating_sub(full / 10_000 * (chance as u32))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lifetimes_differ_by_up_to_a_tenth() {
+        let full = Duration::from_secs(3600);
+        let lives: Vec<Duration> = (0..200).map(|_| jittered(full)).collect();
+        assert!(lives.iter().all(|life| *life <= full && *life >= full * 9 / 10));
+        let (shortest, longest) = (lives.iter().min().unwrap(), lives.iter().max().unwrap());
+        assert!(*longest - *shortest > full / 20, "they end together");
+    }
 }

@@ -32,6 +32,11 @@ impl<C: Connector> Lease<C> {
         }
     }
 
+    /// The connection, which the pool takes over again.
+    pub(super) fn into_held(mut self) -> Option<Held<C::Conn>> {
+        self.held.take()
+    }
+
     pub fn pool(&self) -> &Arc<Pool<C>> {
         &self.pool
     }

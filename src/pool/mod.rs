@@ -8,7 +8,7 @@ mod lease;
 mod lent;
 
 pub use budget::Budget;
-pub use lease::{Connector, Counts, Pool, PoolError};
+pub use lease::{Connector, Counts, Limit, Pool, PoolError};
 pub use lent::Lease;
 
 use std::time::Duration;

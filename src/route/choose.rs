@@ -19,6 +19,11 @@ pub fn route(ask: &Ask, seen: &Snapshot, now: Instant) -> Decision {
     }
 }
 
+/// Waiting may help a read that no replica may answer now: there are replicas at all.
+pub fn may_wait_for_replica(ask: &Ask, seen: &Snapshot) -> bool {
+    ask.wants == Wants::Read && seen.nodes.iter().any(|node| is_candidate(ask, node))
+}
+
 fn primary(ask: &Ask, seen: &Snapshot, because: Because) -> Decision {
     match seen.primary {
         Some(id) if !ask.avoid.contains(id) => Decision { to: Target::Node(id), because },
@@ -28,7 +33,9 @@ fn primary(ask: &Ask, seen: &Snapshot, because: Because) -> Decision {
 
 /// The eligible replica with the least work for its weight. Equals share by weight, in turns.
 fn replica<'a>(ask: &Ask, seen: &'a Snapshot, now: Instant) -> Option<&'a NodeView> {
-    let eligible = |node: &&NodeView| is_eligible(ask, node, now);
+    // Before the clock's own beginning nothing is too old.
+    let oldest = now.checked_sub(ask.max_staleness);
+    let eligible = |node: &&NodeView| is_eligible(ask, node, oldest);
     // The loads change under our feet: one that is read twice may differ, which at worst makes
     // another eligible node win.
     let mut best: Option<(&NodeView, u32)> = None;
@@ -63,16 +70,20 @@ fn compare(work: u32, node: &NodeView, than: u32, other: &NodeView) -> std::cmp:
     mine.cmp(&(u64::from(than) * u64::from(node.weight)))
 }
 
-fn is_eligible(ask: &Ask, node: &NodeView, now: Instant) -> bool {
-    let usable = node.role == Role::Replica && node.weight > 0 && !ask.avoid.contains(node.id);
-    usable
+fn is_eligible(ask: &Ask, node: &NodeView, oldest: Option<Instant>) -> bool {
+    is_candidate(ask, node)
         && match ask.consistency {
             Consistency::Eventual => true,
-            Consistency::Bounded => node
-                .fresh_as_of
-                .is_some_and(|fresh| now.saturating_duration_since(fresh) <= ask.max_staleness),
+            Consistency::Bounded => {
+                node.fresh_as_of.is_some_and(|fresh| oldest.is_none_or(|oldest| fresh >= oldest))
+            }
             Consistency::Primary => false,
         }
+}
+
+/// It may answer reads, whenever it is fresh enough.
+fn is_candidate(ask: &Ask, node: &NodeView) -> bool {
+    node.role == Role::Replica && node.weight > 0 && !ask.avoid.contains(node.id)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 mod choose;
 mod reason;
 
-pub use choose::route;
+pub use choose::{may_wait_for_replica, route};
 
 use crate::sql::Why;
 use crate::topology::{NodeId, NodeSet};

@@ -13,3 +13,5 @@ pub use tidegate::lab::postgres::{Cluster, How, Node, cluster};
 pub mod watch;
 
 pub mod proxy;
+
+pub mod ask;

@@ -19,23 +19,47 @@ pub struct Running {
 /// What a test wants of the proxy; everything else is the default.
 pub struct Wanted {
     nodes: Vec<(String, SocketAddr)>,
+    weights: Vec<(String, u32)>,
     sections: String,
+    cluster: String,
     top: String,
 }
 
 /// A proxy in front of `cluster`, all ports of its own, users trusted unless told otherwise.
 pub fn proxy(cluster: &Cluster) -> Wanted {
-    let node = |n: &super::Node| {
-        (n.name().to_owned(), format!("127.0.0.1:{}", n.port()).parse().expect("an address"))
-    };
+    let node = |n: &super::Node| (n.name().to_owned(), address(n));
     Wanted {
         nodes: cluster.nodes().iter().map(node).collect(),
+        weights: Vec::new(),
         sections: String::new(),
+        cluster: String::new(),
         top: String::new(),
     }
 }
 
+fn address(node: &super::Node) -> SocketAddr {
+    node.address().parse().expect("an address")
+}
+
 impl Wanted {
+    /// These nodes in this order instead.
+    pub fn order(mut self, nodes: &[&super::Node]) -> Wanted {
+        self.nodes = nodes.iter().map(|n| (n.name().to_owned(), address(n))).collect();
+        self
+    }
+
+    /// One more node, wherever it comes from.
+    pub fn also(mut self, name: &str, node: &super::Node) -> Wanted {
+        self.nodes.push((name.to_owned(), address(node)));
+        self
+    }
+
+    /// A node's share of reads.
+    pub fn weight(mut self, node: &str, weight: u32) -> Wanted {
+        self.weights.push((node.to_owned(), weight));
+        self
+    }
+
     /// Adds keys to a section of the cluster: `with("pool", "size = 2")`.
     pub fn with(mut self, section: &str, keys: &str) -> Wanted {
         let header = format!("[clusters.test.{section}]\n");
@@ -43,6 +67,18 @@ impl Wanted {
             Some(at) => self.sections.insert_str(at + header.len(), &format!("{keys}\n")),
             None => writeln!(self.sections, "{header}{keys}").expect("a String"),
         }
+        self
+    }
+
+    /// Reaches a node somewhere else, through whatever stands between.
+    pub fn reached_at(mut self, node: usize, address: SocketAddr) -> Wanted {
+        self.nodes[node].1 = address;
+        self
+    }
+
+    /// Adds a key of the cluster itself: `with_cluster("databases = [\"a\"]")`.
+    pub fn with_cluster(mut self, key: &str) -> Wanted {
+        writeln!(self.cluster, "{key}").expect("a String");
         self
     }
 
@@ -58,10 +94,12 @@ impl Wanted {
                       http = \"127.0.0.1:0\"\n";
         let mut text = format!("{listen}{}[clusters.test]\nnodes = [\n", self.top);
         for (name, address) in &self.nodes {
-            writeln!(text, "  {{ name = \"{name}\", address = \"{address}\" }},")
-                .expect("a String");
+            let weight = self.weights.iter().find(|(node, _)| node == name).map_or(1, |w| w.1);
+            let node = format!("name = \"{name}\", address = \"{address}\", weight = {weight}");
+            writeln!(text, "  {{ {node} }},").expect("a String");
         }
         text.push_str("]\nmonitor = { user = \"postgres\" }\n");
+        text.push_str(&self.cluster);
         text.push_str(&self.sections);
         if !self.sections.contains("[clusters.test.auth]") {
             text.push_str("[clusters.test.auth]\nmethod = \"trust\"\n");

@@ -7,7 +7,8 @@ use super::credential::{Credential, ServerSecret};
 use super::message::{self, MalformedAuth};
 use super::scram::keys::derive;
 use super::scram::{
-    AwaitClientFinal, KeyCache, Mechanism, Mock, NoRandom, ScramError, ScramServer, fresh_nonce,
+    AwaitClientFinal, DEFAULT_ITERATIONS, KeyCache, Mechanism, Mock, NoRandom, ScramError,
+    ScramServer, fresh_nonce,
 };
 use super::secret::Secret;
 use super::settings::{CertificateMap, Method};
@@ -189,11 +190,18 @@ impl ExpectPassword {
         if password.is_empty() {
             return Err(Rejection::EmptyPassword);
         }
-        let credential = self.credential.as_ref().ok_or(Rejection::UnknownUser)?;
-        if !self.matches(credential, &password) {
-            return Err(Rejection::WrongPassword);
+        match &self.credential {
+            Some(credential) if self.matches(credential, &password) => {
+                Ok(accepted(Vec::new(), ServerSecret::password(password)))
+            }
+            // That took its time already.
+            Some(Credential::Verifier(_)) => Err(Rejection::WrongPassword),
+            other => {
+                // Whoever measures is not to find out which users there are.
+                derive(password.expose(), &[0; 16], DEFAULT_ITERATIONS);
+                Err(other.as_ref().map_or(Rejection::UnknownUser, |_| Rejection::WrongPassword))
+            }
         }
-        Ok(accepted(Vec::new(), ServerSecret::password(password)))
     }
 
     fn matches(&self, credential: &Credential, password: &Secret) -> bool {

@@ -9,6 +9,7 @@ pub mod owed;
 pub mod plan;
 pub mod receive;
 pub mod send;
+pub mod undo;
 
 use super::params::{Params, Variables};
 use super::statement::{OnServer, Statement};
@@ -16,6 +17,7 @@ use crate::route::Consistency;
 use crate::sql::{Analysis, Pin, Step};
 use std::collections::HashMap;
 use std::sync::Arc;
+use undo::Undo;
 
 /// The transaction status as ReadyForQuery tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,10 +103,22 @@ impl Session {
         self.named.insert(name.into(), statement);
     }
 
-    pub fn undefine(&mut self, name: &[u8]) {
-        match name {
-            [] => self.unnamed = None,
-            _ => drop(self.named.remove(name)),
+    /// Forgets a statement; answers with how to get it back.
+    fn undefine(&mut self, name: &[u8]) -> Option<Undo> {
+        let was = match name {
+            [] => self.unnamed.take(),
+            _ => self.named.remove(name),
+        };
+        was.map(|was| Undo::Name { name: name.into(), was: Some(was) })
+    }
+
+    /// The name of a statement of ours that a single `DEALLOCATE name` means.
+    fn deallocates(&self, analysis: &Analysis) -> Option<Box<[u8]>> {
+        match analysis.steps.as_slice() {
+            [Step::Deallocate(name)] if self.tx != Tx::Failed => {
+                self.named.get_key_value(name.as_bytes()).map(|(name, _)| name.clone())
+            }
+            _ => None,
         }
     }
 
@@ -119,22 +133,15 @@ impl Session {
         self.named.len()
     }
 
-    /// Takes back what a batch defined that never reached a server.
-    pub fn undo(&mut self, batch: &plan::Batch, input: &[u8]) {
-        let mut at = 0;
-        for frame in &batch.frames {
-            let bytes = &input[at..at + frame.here];
-            at += frame.here;
-            if let plan::Item::Parse { duplicate: false, .. } = frame.item
-                && let Some((name, _)) = crate::pg::wire::cstr(&bytes[crate::pg::wire::HEADER..])
-            {
-                self.undefine(name);
-            }
+    /// Takes back what frames did that no server will carry out.
+    pub fn undo(&mut self, frames: &[plan::Planned]) {
+        for undo in frames.iter().rev().filter_map(|frame| frame.item.undo()) {
+            self.take_back(undo, None);
         }
     }
 
     /// The effect of a statement that the server completed.
-    fn apply(&mut self, step: &Step, tag: &[u8], backend: &mut Backend) {
+    fn apply(&mut self, step: &Step, tag: &[u8]) {
         match step {
             Step::Plain | Step::Begin { .. } | Step::DiscardOther | Step::ShowTidegate(_) => {}
             Step::Commit | Step::Rollback => {
@@ -151,9 +158,8 @@ impl Session {
             Step::Reset(name) => self.variables.reset(name),
             Step::ResetAll => self.variables.reset_all(false),
             Step::Deallocate(_) | Step::DiscardTemp => {}
-            Step::DeallocateAll => self.forget_statements(backend),
+            Step::DeallocateAll => {}
             Step::DiscardAll => {
-                self.forget_statements(backend);
                 self.variables.reset_all(true);
                 self.unpin();
             }
@@ -165,6 +171,8 @@ impl Session {
         self.variables.rollback();
     }
 
+    /// A part of a simple query that deallocates was completed; the extended protocol's
+    /// Execute forgets when it is planned, because what follows it may define anew.
     fn forget_statements(&mut self, backend: &mut Backend) {
         self.named.clear();
         backend.prepared.clear();
@@ -208,6 +216,10 @@ impl Session {
         if let Some(effect) = effect {
             self.portals.push((name.into(), effect));
         }
+    }
+
+    fn has_portals(&self) -> bool {
+        self.portal.is_some() || !self.portals.is_empty()
     }
 
     fn portal_effect(&self, name: &[u8]) -> Option<Arc<Analysis>> {

@@ -1,19 +1,21 @@
 //! The record of owed replies: what the server still has to answer, in order, and what becomes
 //! of each answer. A frame that nobody is owed means that the two sides no longer agree.
 
+use super::undo::Undo;
 use crate::sql::{Analysis, Step};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// One message that was sent to the server, or an answer that we give in its stead.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Owed {
     /// Parse. `ours`: injected, the client never asked for it.
+    /// `statement`: what the server has under its shared name then; 0: nothing.
     Parse {
         ours: bool,
         statement: u64,
-        defines: Option<Box<[u8]>>,
+        undo: Option<Undo>,
     },
     Bind,
     /// Describe of a statement or a portal: (ParameterDescription) RowDescription | NoData.
@@ -21,9 +23,12 @@ pub enum Owed {
     /// Execute; with the analysis of its statement when that has an effect on the session.
     Execute {
         effect: Option<Arc<Analysis>>,
+        undo: Option<Undo>,
     },
+    /// `evicted`: a statement that made room for another.
     Close {
         ours: bool,
+        evicted: Option<u64>,
     },
     Sync,
     /// A simple query; `step` counts its statements that are done.
@@ -35,7 +40,9 @@ pub enum Owed {
     Replay,
     Function,
     /// Bytes that the client gets from us at this place.
-    Say(Bytes),
+    Say(Bytes, Option<Undo>),
+    /// CopyDone or CopyFail, sent before it is known whether an Execute starts a COPY.
+    CopyEnd,
 }
 
 /// Owed replies of one server connection, oldest first.
@@ -69,22 +76,52 @@ impl Queue {
     }
 
     /// An error was answered: what stands before the next Sync will not be.
-    /// `undo` sees every entry that fails or is skipped.
-    pub fn fail(&mut self, mut undo: impl FnMut(Owed)) {
-        while let Some(entry) = self.entries.front() {
-            if matches!(entry, Owed::Sync) {
-                return;
-            }
-            if let Some(entry) = self.entries.pop_front() {
-                undo(entry);
-            }
-        }
-        self.skipping = true;
+    /// `undo` sees every entry that fails or is skipped, the last one first, and how many stand
+    /// before it.
+    pub fn fail(&mut self, mut undo: impl FnMut(usize, Owed)) {
+        let sync = self.entries.iter().position(|entry| matches!(entry, Owed::Sync));
+        let dropped = self.entries.drain(..sync.unwrap_or(self.entries.len()));
+        dropped.enumerate().rev().for_each(|(at, entry)| undo(at, entry));
+        self.skipping = sync.is_none();
     }
 
-    /// The server entered COPY IN by an Execute: it ignores the Syncs that were already sent.
-    pub fn forget_syncs(&mut self) {
-        self.entries.retain(|entry| !matches!(entry, Owed::Sync));
+    /// The server entered COPY IN by an Execute: it ignores the Syncs that were sent since.
+    /// True when the end of the COPY was sent already, too.
+    pub fn enter_copy(&mut self) -> bool {
+        let end = self.entries.iter().position(|entry| matches!(entry, Owed::CopyEnd));
+        let mut at = 0;
+        self.entries.retain(|entry| {
+            at += 1;
+            let inside = end.is_none_or(|end| at <= end + 1);
+            !(inside && matches!(entry, Owed::Sync | Owed::CopyEnd))
+        });
+        end.is_some()
+    }
+
+    /// An Execute is not answered yet, and so may turn out to be a COPY.
+    pub fn may_enter_copy(&self) -> bool {
+        self.entries.iter().any(|entry| matches!(entry, Owed::Execute { .. }))
+    }
+
+    /// Takes off the front what needs no word of the server.
+    pub fn said(&mut self) -> Option<Bytes> {
+        while let Some(Owed::CopyEnd) = self.entries.front() {
+            self.entries.pop_front();
+        }
+        match self.entries.pop_front() {
+            Some(Owed::Say(bytes, _)) => Some(bytes),
+            Some(other) => {
+                self.entries.push_front(other);
+                None
+            }
+            None => None,
+        }
+    }
+
+    /// The server has nothing to say, and yet something is owed.
+    pub fn is_ours_alone(&self) -> bool {
+        let ours = |entry: &Owed| matches!(entry, Owed::Say(..) | Owed::CopyEnd);
+        !self.entries.is_empty() && self.entries.iter().all(ours)
     }
 
     /// A COMMIT is among what is not answered yet.
@@ -92,7 +129,7 @@ impl Queue {
         let commits = |a: &Analysis| a.steps.contains(&Step::Commit);
         self.entries.iter().any(|entry| match entry {
             Owed::Query { analysis, .. } => commits(analysis),
-            Owed::Execute { effect } => effect.as_deref().is_some_and(commits),
+            Owed::Execute { effect, .. } => effect.as_deref().is_some_and(commits),
             _ => false,
         })
     }
@@ -118,11 +155,11 @@ mod tests {
     fn an_error_drops_what_is_owed_up_to_the_next_sync() {
         let mut queue = Queue::default();
         queue.push(Owed::Bind);
-        queue.push(Owed::Execute { effect: None });
+        queue.push(Owed::Execute { effect: None, undo: None });
         queue.push(Owed::Sync);
         queue.push(Owed::Bind);
         let mut undone = 0;
-        queue.fail(|_| undone += 1);
+        queue.fail(|_, _| undone += 1);
         assert_eq!(undone, 2);
         assert!(matches!(queue.pop(), Some(Owed::Sync)));
         assert!(matches!(queue.pop(), Some(Owed::Bind)));
@@ -132,8 +169,8 @@ mod tests {
     fn without_a_sync_the_server_skips_until_one_is_sent() {
         let mut queue = Queue::default();
         queue.push(Owed::Bind);
-        queue.fail(|_| {});
-        queue.push(Owed::Execute { effect: None });
+        queue.fail(|_, _| {});
+        queue.push(Owed::Execute { effect: None, undo: None });
         assert!(queue.is_empty() && queue.is_skipping());
         queue.push(Owed::Sync);
         assert!(matches!(queue.pop(), Some(Owed::Sync)));

@@ -1,6 +1,7 @@
 //! From a client's bytes to a batch: what is asked up to the next Sync, as one decision.
 
 use super::Session;
+use super::undo::Undo;
 use crate::pg::statement::{Statement, Statements};
 use crate::pg::wire::{self, HEADER, ParseBody, WireError};
 use crate::route::Wants;
@@ -24,15 +25,32 @@ pub enum Item {
         statement: Arc<Statement>,
         named: bool,
         duplicate: bool,
+        undo: Option<Undo>,
     },
-    Bind(Option<Arc<Statement>>),
+    /// `deallocates`: it is a DEALLOCATE of a statement that servers know by another name.
+    Bind {
+        statement: Option<Arc<Statement>>,
+        deallocates: bool,
+    },
     DescribeStatement(Option<Arc<Statement>>),
-    CloseStatement,
-    Execute,
+    CloseStatement(Option<Undo>),
+    Execute(Option<Undo>),
     Sync,
     Function,
     /// Forwarded as it is; the reply, if any, is told by the tag.
     Pass,
+}
+
+impl Item {
+    /// What it changed in the session when it was planned.
+    pub fn undo(&self) -> Option<Undo> {
+        match self {
+            Item::Parse { undo, .. } | Item::CloseStatement(undo) | Item::Execute(undo) => {
+                undo.clone()
+            }
+            _ => None,
+        }
+    }
 }
 
 /// A frame in the client's input buffer: the item, the bytes of it that are in the buffer,
@@ -56,6 +74,9 @@ pub enum End {
     Leave,
 }
 
+/// A portal's name and the effect of its statement.
+type Bound = (Box<[u8]>, Option<Arc<Analysis>>);
+
 /// What is known of the batch so far.
 #[derive(Debug, Default)]
 pub struct Batch {
@@ -67,6 +88,8 @@ pub struct Batch {
     pub primary: Option<Why>,
     /// It holds a BEGIN READ ONLY or plain reads only: see `wants`.
     pub statements: usize,
+    /// Portals that it binds, where their statements have an effect or earlier ones had.
+    bound: Vec<Bound>,
 }
 
 impl Batch {
@@ -79,6 +102,7 @@ impl Batch {
         self.end = None;
         self.primary = None;
         self.statements = 0;
+        self.bound.clear();
     }
 
     pub fn wants(&self) -> Wants {
@@ -148,7 +172,7 @@ impl Planner<'_> {
             b'P' => self.parse(session, batch, body),
             b'B' => self.bind(session, batch, body),
             b'D' | b'C' => self.named(session, tag, body),
-            b'E' => Ok(Item::Execute),
+            b'E' => Ok(self.execute(session, batch, body)),
             b'S' => Ok(Item::Sync),
             b'F' => {
                 batch.statements += 1;
@@ -193,35 +217,50 @@ impl Planner<'_> {
         let statement = self.statements.intern(content, || self.classifier.analyse(query));
         batch.count(&statement.analysis);
         if name.is_empty() {
-            session.unnamed = Some(statement.clone());
-            return Ok(Item::Parse { statement, named: false, duplicate: false });
+            let was = session.unnamed.replace(statement.clone());
+            let undo = Some(Undo::Name { name: Box::default(), was });
+            return Ok(Item::Parse { statement, named: false, duplicate: false, undo });
         }
         if let Some(known) = session.named(name) {
-            return Ok(Item::Parse { statement: known.clone(), named: true, duplicate: true });
+            let statement = known.clone();
+            return Ok(Item::Parse { statement, named: true, duplicate: true, undo: None });
         }
         session.define(name, statement.clone());
-        Ok(Item::Parse { statement, named: true, duplicate: false })
+        let undo = Some(Undo::Name { name: name.into(), was: None });
+        Ok(Item::Parse { statement, named: true, duplicate: false, undo })
     }
 
     fn bind(&self, session: &Session, batch: &mut Batch, body: &[u8]) -> Result<Item, WireError> {
         let what = "its names have no end";
-        let (_, name, _) =
+        let (portal, name, _) =
             wire::parse_bind(body).ok_or(WireError::Malformed { tag: b'B', what })?;
         let statement = session.statement(name).cloned();
         match &statement {
             Some(statement) => batch.count(&statement.analysis),
             None => batch.primary = batch.primary.or(Some(Why::Unparsed)),
         }
-        Ok(Item::Bind(statement))
+        let analysis = statement.as_ref().map(|s| &s.analysis).filter(|a| !a.steps.is_empty());
+        if analysis.is_some() || !batch.bound.is_empty() || session.has_portals() {
+            batch.bound.retain(|(bound, _)| **bound != *portal);
+            batch.bound.push((portal.into(), analysis.cloned()));
+        }
+        let deallocates = analysis.is_some_and(|a| session.deallocates(a).is_some());
+        Ok(Item::Bind { statement, deallocates })
+    }
+
+    fn execute(&self, session: &mut Session, batch: &Batch, body: &[u8]) -> Item {
+        let portal = wire::cstr(body).map_or(&[][..], |(name, _)| name);
+        let effect = match batch.bound.iter().find(|(bound, _)| **bound == *portal) {
+            Some((_, effect)) => effect.clone(),
+            None => session.portal_effect(portal),
+        };
+        Item::Execute(effect.and_then(|effect| session.forget(&effect)))
     }
 
     fn named(&self, session: &mut Session, tag: u8, body: &[u8]) -> Result<Item, WireError> {
         match (tag, wire::parse_describe(tag, body)?) {
             (b'D', (b'S', name)) => Ok(Item::DescribeStatement(session.statement(name).cloned())),
-            (b'C', (b'S', name)) => {
-                session.undefine(name);
-                Ok(Item::CloseStatement)
-            }
+            (b'C', (b'S', name)) => Ok(Item::CloseStatement(session.undefine(name))),
             _ => Ok(Item::Pass),
         }
     }

@@ -166,7 +166,10 @@ impl Session {
                 let effect = analysis.steps.get(*step).cloned();
                 *step += 1;
                 if let Some(effect) = effect {
-                    self.complete(&effect, body, from.backend);
+                    self.complete(&effect, body);
+                    if matches!(effect, Step::DeallocateAll | Step::DiscardAll) {
+                        self.forget_statements(from.backend);
+                    }
                 }
                 Ok(Passage::Forward)
             }
@@ -189,7 +192,7 @@ impl Session {
         from: &mut Incoming<'_>,
     ) -> Result<Passage, Desync> {
         let passage = match (from.owed.head(), tag) {
-            (Some(Owed::Parse { ours, .. } | Owed::Close { ours }), b'1' | b'3') if *ours => {
+            (Some(Owed::Parse { ours, .. } | Owed::Close { ours, .. }), b'1' | b'3') if *ours => {
                 Passage::Swallow
             }
             (Some(Owed::Parse { .. }), b'1')
@@ -199,16 +202,15 @@ impl Session {
             (Some(Owed::Describe), b't') => return Ok(Passage::Forward),
             (Some(Owed::Execute { .. }), b'H' | b'c') => return Ok(Passage::Forward),
             (Some(Owed::Execute { .. }), b'G') => {
-                self.copying = true;
-                from.owed.forget_syncs();
-                from.flow.reopened = true;
+                self.copying = !from.owed.enter_copy();
+                from.flow.reopened = self.copying;
                 return Ok(Passage::Forward);
             }
-            (Some(Owed::Execute { effect }), b'C') => {
+            (Some(Owed::Execute { effect, .. }), b'C') => {
                 self.copying = false;
                 let step = effect.as_ref().and_then(|a| a.steps.first()).cloned();
                 if let Some(step) = step {
-                    self.complete(&step, body, from.backend);
+                    self.complete(&step, body);
                 }
                 Passage::Forward
             }
@@ -219,9 +221,9 @@ impl Session {
         Ok(passage)
     }
 
-    fn complete(&mut self, step: &Step, body: &[u8], backend: &mut Backend) {
+    fn complete(&mut self, step: &Step, body: &[u8]) {
         let tag = wire::cstr(body).map_or(body, |(tag, _)| tag);
-        self.apply(step, tag, backend);
+        self.apply(step, tag);
     }
 
     /// PostgreSQL reports some parameters whenever they change, by whatever means: for those its
@@ -267,7 +269,7 @@ impl Session {
             Some(Owed::Query { .. } | Owed::Function) => {}
             _ => {
                 let (session, backend) = (&mut *self, &mut *from.backend);
-                from.owed.fail(|entry| session.failed(entry, backend));
+                from.owed.fail(|before, entry| session.failed(before, entry, backend));
             }
         }
         if self.tx == Tx::Idle {
@@ -280,19 +282,6 @@ impl Session {
             return Ok(Passage::Swallow);
         }
         Ok(Passage::Forward)
-    }
-
-    /// An entry that was not done: what it would have defined is not there.
-    fn failed(&mut self, entry: Owed, backend: &mut Backend) {
-        if let Owed::Parse { statement, defines, .. } = entry {
-            backend.prepared.remove(statement);
-            if backend.prepared.unnamed == Some(statement) {
-                backend.prepared.unnamed = None;
-            }
-            if let Some(name) = defines {
-                self.undefine(&name);
-            }
-        }
     }
 
     /// The client's own names in place of the shared ones.
@@ -331,10 +320,8 @@ enum Passage {
 
 impl Incoming<'_> {
     fn drain_says(&mut self, to: &mut Delivery<'_, '_>) {
-        while let Some(Owed::Say(_)) = self.owed.head() {
-            if let Some(Owed::Say(bytes)) = self.owed.pop() {
-                to.say(&bytes);
-            }
+        while let Some(bytes) = self.owed.said() {
+            to.say(&bytes);
         }
     }
 

@@ -2,10 +2,11 @@
 
 use super::owed::{Owed, Queue};
 use super::plan::{self, Batch, End, Item, Planned, say};
+use super::undo::Undo;
 use super::{Backend, Session, Tx};
-use crate::pg::statement::Statement;
+use crate::pg::statement::{DEALLOCATE_STAND_IN, STAND_IN, Statement};
 use crate::pg::wire::{self, HEADER};
-use crate::sql::{Analysis, Step};
+use crate::sql::Analysis;
 use bytes::{BufMut, BytesMut};
 use std::sync::Arc;
 
@@ -39,25 +40,33 @@ impl Session {
 
     /// Turns the frames of `batch`, which lie at the start of `input`, into what the server gets.
     pub fn send(&mut self, batch: &Batch, input: &[u8], to: &mut Outgoing<'_>) {
+        let skipped = match to.owed.is_skipping() {
+            true => batch.frames.iter().take_while(|f| !matches!(f.item, Item::Sync)).count(),
+            false => 0,
+        };
         let mut at = 0;
-        for frame in &batch.frames {
+        for (index, frame) in batch.frames.iter().enumerate() {
             let bytes = &input[at..at + frame.here];
             at += frame.here;
-            self.send_frame(frame, bytes, to);
+            match index < skipped {
+                true => to.forward(bytes),
+                false => self.send_frame(frame, bytes, to),
+            }
         }
+        self.undo(&batch.frames[..skipped]);
     }
 
     /// True when no server is needed: every answer is ours, and the batch ends here.
     pub fn is_local(&self, batch: &Batch) -> bool {
         batch.end == Some(End::Ready)
             && batch.frames.iter().all(|frame| match &frame.item {
-                Item::CloseStatement | Item::Sync => true,
+                Item::CloseStatement(_) | Item::Sync => true,
                 Item::Query(analysis) => plan::asks_proxy(analysis).is_some(),
                 Item::Parse { statement, .. } => asks(Some(statement)),
-                Item::Bind(statement) | Item::DescribeStatement(statement) => {
+                Item::Bind { statement, .. } | Item::DescribeStatement(statement) => {
                     asks(statement.as_ref())
                 }
-                Item::Execute => self.portal.is_some() || batch.frames.iter().any(is_show_bind),
+                Item::Execute(_) => self.portal.is_some() || batch.frames.iter().any(is_show_bind),
                 Item::Pass => frame.tag == b'D' && batch.frames.iter().any(is_show_bind),
                 Item::Function => false,
             })
@@ -67,15 +76,13 @@ impl Session {
         let body = &bytes[HEADER.min(bytes.len())..];
         match &frame.item {
             Item::Query(analysis) => self.send_query(analysis, bytes, to),
-            Item::Parse { statement, named, duplicate } => {
-                self.send_parse(statement, (*named, *duplicate), bytes, to);
-            }
-            Item::Bind(statement) => self.send_bind(statement.as_ref(), frame, bytes, to),
+            Item::Parse { .. } => self.send_parse(&frame.item, bytes, to),
+            Item::Bind { .. } => self.send_bind(frame, bytes, to),
             Item::DescribeStatement(statement) => {
                 self.send_describe(statement.as_ref(), bytes, to);
             }
-            Item::CloseStatement => to.say(|b| wire::put_empty(b, b'3')),
-            Item::Execute => self.send_execute(body, bytes, to),
+            Item::CloseStatement(undo) => to.say_or(undo.clone(), |b| wire::put_empty(b, b'3')),
+            Item::Execute(undo) => self.send_execute(undo.clone(), body, bytes, to),
             Item::Sync => {
                 to.forward(bytes);
                 to.owed.push(Owed::Sync);
@@ -98,80 +105,72 @@ impl Session {
         }
         to.backend.prepared.unnamed = None;
         match self.deallocates(analysis) {
-            Some(statement) => {
-                to.ensure(&statement);
-                let sql = format!("DEALLOCATE {}", statement.server_name());
-                wire::put_query(to.out, sql.as_bytes());
-                to.backend.prepared.remove(statement.id);
+            Some(name) => {
+                self.named.remove(&name);
+                to.stand_in();
+                wire::put_query(to.out, DEALLOCATE_STAND_IN.as_bytes());
             }
             None => to.forward(bytes),
         }
         to.owed.push(Owed::Query { analysis: analysis.clone(), step: 0 });
     }
 
-    /// The statement of ours that a single `DEALLOCATE name` means.
-    fn deallocates(&mut self, analysis: &Analysis) -> Option<Arc<Statement>> {
-        match analysis.steps.as_slice() {
-            [Step::Deallocate(name)] => self.named.remove(name.as_bytes()),
-            _ => None,
-        }
-    }
-
-    fn send_parse(
-        &mut self,
-        statement: &Arc<Statement>,
-        (named, duplicate): (bool, bool),
-        bytes: &[u8],
-        to: &mut Outgoing<'_>,
-    ) {
+    fn send_parse(&mut self, item: &Item, bytes: &[u8], to: &mut Outgoing<'_>) {
+        let Item::Parse { statement, named, duplicate, undo } = item else { return };
+        let undo = undo.clone();
         if asks(Some(statement)) {
-            return to.say(|b| wire::put_empty(b, b'1'));
+            return to.say_or(undo, |b| wire::put_empty(b, b'1'));
         }
-        if let Some(victim) = self.deallocates(&statement.analysis) {
-            return to.substitute_deallocate(statement, &victim, named);
-        }
-        let owed = |defines| Owed::Parse { ours: false, statement: statement.id, defines };
         if !named {
             to.forward(bytes);
             to.backend.prepared.unnamed = Some(statement.id);
-            return to.owed.push(owed(Some(Box::default())));
+            return to.owed.push(Owed::Parse { ours: false, statement: 0, undo });
         }
-        if duplicate {
+        if *duplicate {
             // The server itself refuses it, with the message that applications know.
             to.ensure(statement);
-            wire::put_parse(to.out, statement.server_name().as_bytes(), &statement.content);
-            return to.owed.push(Owed::Parse { ours: false, statement: 0, defines: None });
+            let body = wire::parse_parse(&bytes[HEADER..]);
+            let content = body.map_or(&statement.content[..], |body| body.content);
+            wire::put_parse(to.out, statement.server_name().as_bytes(), content);
+            return to.owed.push(Owed::Parse { ours: false, statement: 0, undo });
         }
         if self.tx != Tx::Failed && to.backend.prepared.has(statement.id) {
-            return to.say(|b| wire::put_empty(b, b'1'));
+            return to.say_or(undo, |b| wire::put_empty(b, b'1'));
         }
-        let name = wire::cstr(&bytes[HEADER..]).map(|(name, _)| name.into());
-        to.parse(statement, owed(name));
+        to.parse(statement, Owed::Parse { ours: false, statement: statement.id, undo });
     }
 
-    fn send_bind(
-        &mut self,
-        statement: Option<&Arc<Statement>>,
-        frame: &Planned,
-        bytes: &[u8],
-        to: &mut Outgoing<'_>,
-    ) {
+    fn send_bind(&mut self, frame: &Planned, bytes: &[u8], to: &mut Outgoing<'_>) {
+        let Item::Bind { statement, deallocates } = &frame.item else { return };
+        let statement = statement.as_ref();
         let Some((portal, name, rest)) = wire::parse_bind(&bytes[HEADER..]) else { return };
         self.bind_portal(portal, statement);
         if asks(statement) {
             return to.say(|b| wire::put_empty(b, b'2'));
         }
-        match (statement, name.is_empty()) {
-            (Some(statement), true) => to.ensure_unnamed(statement),
-            (Some(statement), false) => to.ensure(statement),
+        let instead = match (statement, name.is_empty()) {
+            (Some(_), _) if *deallocates => {
+                to.stand_in();
+                Some(STAND_IN.to_owned())
+            }
+            (Some(statement), true) => {
+                to.ensure_unnamed(statement);
+                None
+            }
+            (Some(statement), false) => {
+                to.ensure(statement);
+                Some(statement.server_name())
+            }
             // Whatever the server has in its unnamed slot is not this client's.
-            (None, true) => to.drop_unnamed(),
-            (None, false) => {}
-        }
-        match statement.filter(|_| !name.is_empty()) {
+            (None, true) => {
+                to.drop_unnamed();
+                None
+            }
+            (None, false) => None,
+        };
+        match instead {
             None => to.forward(bytes),
-            Some(statement) => {
-                let name = statement.server_name();
+            Some(name) => {
                 let len = 4 + portal.len() + 1 + name.len() + 1 + rest.len() + frame.later;
                 to.out.put_u8(b'B');
                 to.out.put_u32(len as u32);
@@ -212,7 +211,13 @@ impl Session {
         to.owed.push(Owed::Describe);
     }
 
-    fn send_execute(&mut self, body: &[u8], bytes: &[u8], to: &mut Outgoing<'_>) {
+    fn send_execute(
+        &mut self,
+        mut undo: Option<Undo>,
+        body: &[u8],
+        bytes: &[u8],
+        to: &mut Outgoing<'_>,
+    ) {
         let portal = wire::cstr(body).map_or(&[][..], |(name, _)| name);
         let effect = self.portal_effect(portal);
         if let Some(name) = effect.as_ref().and_then(|a| plan::asks_proxy(a)) {
@@ -226,14 +231,16 @@ impl Session {
                 wire::put_command_complete(b, "SHOW");
             });
         }
+        if let Some(Undo::All(forgotten)) = &mut undo {
+            forgotten.on_server = std::mem::take(&mut to.backend.prepared);
+        }
         to.forward(bytes);
-        to.owed.push(Owed::Execute { effect });
+        to.owed.push(Owed::Execute { effect, undo });
     }
 
     fn pass(&mut self, tag: u8, body: &[u8], bytes: &[u8], to: &mut Outgoing<'_>) {
         match tag {
-            // Without a COPY the server would ignore them, and so do we.
-            b'd' | b'c' | b'f' if !self.copying => return,
+            b'c' | b'f' if to.owed.may_enter_copy() => to.owed.push(Owed::CopyEnd),
             b'D' => {
                 let portal = wire::cstr(&body[1..]).map_or(&[][..], |(name, _)| name);
                 let effect = self.portal_effect(portal);
@@ -243,7 +250,7 @@ impl Session {
                 }
                 to.owed.push(Owed::Describe);
             }
-            b'C' => to.owed.push(Owed::Close { ours: false }),
+            b'C' => to.owed.push(Owed::Close { ours: false, evicted: None }),
             _ => {}
         }
         to.forward(bytes);
@@ -256,7 +263,12 @@ impl Outgoing<'_> {
     }
 
     fn say(&mut self, build: impl FnOnce(&mut BytesMut)) {
-        self.owed.push(Owed::Say(say(build)));
+        self.say_or(None, build);
+    }
+
+    /// An answer of ours; `undo` is for when the server does not come as far as this.
+    fn say_or(&mut self, undo: Option<Undo>, build: impl FnOnce(&mut BytesMut)) {
+        self.owed.push(Owed::Say(say(build), undo));
     }
 
     fn parse(&mut self, statement: &Statement, owed: Owed) {
@@ -265,14 +277,14 @@ impl Outgoing<'_> {
         if let Some(oldest) = self.backend.prepared.add(statement.id, self.backend.max_prepared) {
             let name = format!("{}{oldest:x}", crate::pg::statement::NAME_PREFIX);
             wire::put_named(self.out, b'C', b'S', name.as_bytes());
-            self.owed.push(Owed::Close { ours: true });
+            self.owed.push(Owed::Close { ours: true, evicted: Some(oldest) });
         }
     }
 
     /// The server has `statement` under its shared name when what follows arrives.
     fn ensure(&mut self, statement: &Statement) {
         if !self.backend.prepared.has(statement.id) {
-            let owed = Owed::Parse { ours: true, statement: statement.id, defines: None };
+            let owed = Owed::Parse { ours: true, statement: statement.id, undo: None };
             self.parse(statement, owed);
         }
     }
@@ -281,27 +293,24 @@ impl Outgoing<'_> {
         if self.backend.prepared.unnamed != Some(statement.id) {
             wire::put_parse(self.out, b"", &statement.content);
             self.backend.prepared.unnamed = Some(statement.id);
-            self.owed.push(Owed::Parse { ours: true, statement: statement.id, defines: None });
+            self.owed.push(Owed::Parse { ours: true, statement: 0, undo: None });
         }
     }
 
     fn drop_unnamed(&mut self) {
         wire::put_named(self.out, b'C', b'S', b"");
         self.backend.prepared.unnamed = None;
-        self.owed.push(Owed::Close { ours: true });
+        self.owed.push(Owed::Close { ours: true, evicted: None });
     }
 
-    /// A Parse of `DEALLOCATE name`, where the name is one of ours: the server gets its own.
-    fn substitute_deallocate(&mut self, by: &Statement, victim: &Statement, named: bool) {
-        self.ensure(victim);
-        let mut content = BytesMut::new();
-        wire::put_cstr(&mut content, format!("DEALLOCATE {}", victim.server_name()).as_bytes());
-        content.put_u16(0);
-        let name = if named { by.server_name() } else { String::new() };
-        wire::put_parse(self.out, name.as_bytes(), &content);
-        self.backend.prepared.unnamed = None;
-        self.backend.prepared.remove(victim.id);
-        self.owed.push(Owed::Parse { ours: false, statement: 0, defines: None });
+    /// Prepares the one statement that can be deallocated in place of any of ours: servers keep
+    /// those for other clients, so that a DEALLOCATE concerns the session's name for it only.
+    fn stand_in(&mut self) {
+        wire::put_named(self.out, b'C', b'S', STAND_IN.as_bytes());
+        self.owed.push(Owed::Close { ours: true, evicted: None });
+        let content = format!("{DEALLOCATE_STAND_IN}\0\0\0");
+        wire::put_parse(self.out, STAND_IN.as_bytes(), content.as_bytes());
+        self.owed.push(Owed::Parse { ours: true, statement: 0, undo: None });
     }
 }
 
@@ -310,5 +319,5 @@ fn asks(statement: Option<&Arc<Statement>>) -> bool {
 }
 
 fn is_show_bind(frame: &Planned) -> bool {
-    matches!(&frame.item, Item::Bind(statement) if asks(statement.as_ref()))
+    matches!(&frame.item, Item::Bind { statement, .. } if asks(statement.as_ref()))
 }

@@ -1,0 +1,19 @@
+//! Logins end to end: real clients, the proxy, real servers.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod authority;
+mod binary;
+mod channel_binding;
+mod client_tls;
+mod direct_tls;
+mod fixture;
+mod limits;
+mod lookup;
+mod methods;
+mod other_user;
+mod refused;
+mod secrets;
+mod server_tls;
+mod users_file;
