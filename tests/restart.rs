@@ -101,7 +101,7 @@ impl Running {
 
     /// Where it listens for applications, or as the console.
     fn listening(&mut self, listener: &str) -> SocketAddr {
-        let line = self.says(&format!("listener=\"{listener}\""));
+        let line = self.says(&format!("listening name=\"{listener}\""));
         let address = line.rsplit_once("address=").expect("an address").1;
         address.trim().parse().expect("an address")
     }
