@@ -205,6 +205,7 @@ pub(super) fn client_side(settings: &config::ClientTls) -> tls::ClientSide {
         cert_file: settings.cert.clone(),
         key_file: settings.key.clone(),
         ca_file: settings.ca.clone(),
+        alpn: vec![tls::ALPN_POSTGRESQL.to_vec()],
         ..tls::ClientSide::default()
     }
 }

@@ -84,6 +84,9 @@ impl Client {
                     return Poll::Ready(Ended::Killed);
                 }
                 self.entry.listen(cx);
+                if self.waits_in_vain() {
+                    return Poll::Ready(Ended::ServerLost(ExchangeError::Silent));
+                }
                 return Poll::Pending;
             }
         }
@@ -135,7 +138,11 @@ impl Client {
                     let direct = delivery.finish();
                     (taken, self.deliver(cx, direct))
                 }
-                Ok((taken, Outcome::Retry(fault))) => (taken, Err(Ended::Retry(fault))),
+                Ok((taken, Outcome::Retry(fault))) => {
+                    // The other node says all of it again.
+                    self.output.clear();
+                    (taken, Err(Ended::Retry(fault)))
+                }
                 Ok((taken, Outcome::Fatal(fault))) => {
                     let direct = delivery.finish();
                     (taken, self.deliver(cx, direct).and(Err(Ended::Fatal(fault))))
