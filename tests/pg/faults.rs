@@ -34,10 +34,8 @@ async fn terminate(servers: &Cluster, mark: &str) {
     let end = format!("SELECT pg_terminate_backend({pid})");
     servers.sql(&end).await.expect("its end");
     let left = format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {pid}");
-    eventually("its end", async || {
-        servers.primary().value(&left).await.expect("a count") == "0"
-    })
-    .await;
+    eventually("its end", async || servers.primary().value(&left).await.expect("a count") == "0")
+        .await;
 }
 
 async fn rows(servers: &Cluster) -> String {
@@ -61,7 +59,9 @@ async fn a_write_that_may_have_happened_is_called_so() {
     let (servers, running) = setting().await;
     let mut wire = Wire::start(running.postgres).await;
     let sql = "INSERT INTO t SELECT 1 FROM pg_sleep(600) /* mark */";
-    for bytes in [query(sql), [parse("s", sql), bind("", "s", &[]), execute("", 0), sync()].concat()]
+    let mut told = false;
+    for bytes in
+        [query(sql), [parse("s", sql), bind("", "s", &[]), execute("", 0), sync()].concat()]
     {
         wire.send(&bytes).await;
         terminate(&servers, "mark").await;
@@ -69,10 +69,11 @@ async fn a_write_that_may_have_happened_is_called_so() {
         assert_eq!(clear_error(&frames), "08007");
         assert_eq!(frames.last().map(|f| f.brief()), Some("Z:I".into()));
         assert!(wire.is_alive().await);
+        told = frames[0].tag == b'1';
     }
-    // The statement of the second round was never confirmed: its name is free.
+    // The statement is there if the client was told so, and only then.
     let again = [parse("s", "SELECT 'again'"), bind("", "s", &[]), execute("", 0), sync()].concat();
-    assert_eq!(code(&wire.ask(&again).await), "");
+    assert_eq!(code(&wire.ask(&again).await), if told { "42P05" } else { "" });
 }
 
 #[tokio::test]
@@ -134,6 +135,23 @@ async fn a_transaction_ends_with_its_server_and_takes_the_client_along() {
 }
 
 #[tokio::test]
+async fn a_server_lost_inside_an_open_batch_fails_the_batch_only() {
+    let (servers, running) = setting().await;
+    let mut wire = Wire::start(running.postgres).await;
+    wire.send(&[unnamed("SELECT 'mark'"), flush()].concat()).await;
+    assert_eq!(tags(&wire.until(b"C").await), "12DC");
+    terminate(&servers, "mark").await;
+    assert_eq!(clear_error(&wire.until(b"E").await), "57P01");
+    wire.send(&[parse("s", "SELECT 1"), unnamed("INSERT INTO t VALUES (1)"), flush()].concat())
+        .await;
+    wire.send(&sync()).await;
+    assert_eq!(tags(&wire.until_ready().await), "Z");
+    assert_eq!(rows(&servers).await, "0");
+    let again = [parse("s", "SELECT 'again'"), bind("", "s", &[]), execute("", 0), sync()].concat();
+    assert_eq!(code(&wire.ask(&again).await), "");
+}
+
+#[tokio::test]
 async fn a_copy_that_never_ended_was_not_committed() {
     let (servers, running) = setting().await;
     let extended = [unnamed("COPY t FROM STDIN /* mark */"), sync()].concat();
@@ -145,6 +163,13 @@ async fn a_copy_that_never_ended_was_not_committed() {
         terminate(&servers, "mark").await;
         let frames = wire.until(b"E").await;
         assert_eq!(clear_error(&frames), "57P01");
+        // What is left of the COPY, and of its batch, means nothing any more.
+        wire.send(&[copy_data("2\n"), copy_done()].concat()).await;
+        if begin[0] == b'P' {
+            wire.send(&[query("SELECT 'skipped'"), sync()].concat()).await;
+        }
+        assert_eq!(tags(&wire.until_ready().await), "Z");
+        assert!(wire.is_alive().await);
     }
     assert_eq!(rows(&servers).await, "0");
 }

@@ -25,6 +25,7 @@ fn gssenc_request() -> Vec<u8> {
 struct Secured {
     running: Running,
     trust: RootCertStore,
+    _servers: Arc<crate::support::Cluster>,
     _folder: tempfile::TempDir,
 }
 
@@ -41,7 +42,7 @@ async fn secured(mode: &str) -> Secured {
     let running = proxy(&servers).top(&tls).start().await;
     let mut trust = RootCertStore::empty();
     trust.add(cert.der().clone()).expect("a root");
-    Secured { running, trust, _folder: folder }
+    Secured { running, trust, _servers: servers, _folder: folder }
 }
 
 impl Secured {

@@ -41,8 +41,7 @@ async fn a_conversation_is_the_same_wherever_its_bytes_are_cut() {
     let servers = shared::single().await;
     let running = proxy(&servers).with("pool", "size = 1").start().await;
     let (bytes, times) = conversation();
-    let mut direct =
-        Wire::start(servers.primary().address().parse().expect("an address")).await;
+    let mut direct = Wire::start(servers.primary().address().parse().expect("an address")).await;
     direct.send(&bytes).await;
     let expected = answers(&mut direct, times).await;
     for cut in 1..bytes.len() {
@@ -60,8 +59,7 @@ async fn a_conversation_byte_by_byte() {
     let servers = shared::single().await;
     let running = proxy(&servers).with("pool", "size = 1").start().await;
     let (bytes, times) = conversation();
-    let mut direct =
-        Wire::start(servers.primary().address().parse().expect("an address")).await;
+    let mut direct = Wire::start(servers.primary().address().parse().expect("an address")).await;
     direct.send(&bytes).await;
     let expected = answers(&mut direct, times).await;
     let mut wire = Wire::open(running.postgres).await;
