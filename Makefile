@@ -7,7 +7,8 @@ demo: release ## three PostgreSQL servers, the proxy, a workload, a live view (C
 	target/release/tidegate demo postgres $(if $(CHECK),--check)
 release: setup ## target/release/tidegate
 	cargo build --release --locked
-test: setup ## everything that CI runs
+test: ## everything that CI runs
+	@tests/setup $$(tests/drivers/needs)
 	@tests/run
 bench: setup ## beside PgBouncer and HAProxy, interleaved (ARGS=--quick; ARGS=--help)
 	@tests/setup pgbouncer haproxy strace python3

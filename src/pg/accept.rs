@@ -190,6 +190,10 @@ impl Arriving {
                 First::Ssl | First::Gssenc => self.write(b"N").await?,
                 First::Cancel { pid, secret } => {
                     engine.cancel(pid, &secret).await;
+                    // TLS has an end of its own; without it libpq calls the cancel a failure.
+                    if let Some(stream) = &mut self.stream {
+                        let _ = stream.shutdown().await;
+                    }
                     return Err(Stopped::Quietly);
                 }
                 First::Startup(hello) => return Ok(hello),

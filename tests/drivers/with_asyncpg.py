@@ -8,8 +8,7 @@ import uuid
 
 import asyncpg
 
-REPLICAS = {"b", "c"}
-WHERE = "SELECT current_setting('cluster_name')"
+REPLICAS = {"n1", "n2"}
 
 
 def expect(found, wanted, what):
@@ -26,18 +25,26 @@ async def fails(code, call):
     raise AssertionError(f"expected SQLSTATE {code}, but it worked")
 
 
+async def node(conn):
+    """Where a read goes now."""
+    await conn.fetchval("SELECT 1")
+    return (await conn.fetchval("SHOW tidegate.last_route")).split(":")[0]
+
+
 async def logins():
     await fails("28P01", asyncpg.connect(password="wrong"))
     await fails("3D000", asyncpg.connect(database="atlantis"))
 
 
 async def routes(conn):
-    seen = {await conn.fetchval(WHERE) for _ in range(20)}
-    expect(seen, REPLICAS, "reads")
+    # The driver asks for the columns of SHOW before it runs it, which is a statement of its own.
+    await node(conn)
+    seen = {await node(conn) for _ in range(20)}
+    expect(seen <= REPLICAS, True, f"reads on {seen}")
     async with conn.transaction():
-        expect(await conn.fetchval(WHERE), "a", "in a transaction")
+        expect(await node(conn), "n0", "in a transaction")
     async with conn.transaction(readonly=True):
-        expect(await conn.fetchval(WHERE) in REPLICAS, True, "read only")
+        expect(await node(conn) in REPLICAS, True, "read only")
 
 
 async def types(conn):
