@@ -1,8 +1,21 @@
-# make test: everything that CI runs, set-up included. make release: target/release/tidegate.
-.PHONY: setup test release
+# Everything here does its own set-up on a fresh Debian machine with Rust, and shows progress.
+SECONDS ?= 60
+.PHONY: help setup demo release test bench fuzz soak
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+demo: release ## three PostgreSQL servers, the proxy, a workload, a live view (CHECK=1: scripted, no terminal)
+	target/release/tidegate demo postgres $(if $(CHECK),--check)
+release: setup ## target/release/tidegate
+	cargo build --release --locked
+test: ## everything that CI runs
+	@tests/setup $$(tests/drivers/needs)
+	@tests/run
+bench: setup ## beside PgBouncer and HAProxy, interleaved (ARGS=--quick; ARGS=--help)
+	@tests/setup pgbouncer haproxy strace python3
+	bench/run $(ARGS)
+fuzz: setup ## each fuzz target for SECONDS (60)
+	@tests/fuzz/run $(SECONDS)
+soak: setup ## the load tests of the test suite for SECONDS (60), in a release build
+	@tests/soak $(SECONDS)
 setup:
 	@tests/setup
-release: setup
-	cargo build --release
-test: setup
-	@tests/run

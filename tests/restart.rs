@@ -101,7 +101,7 @@ impl Running {
 
     /// Where it listens for applications, or as the console.
     fn listening(&mut self, listener: &str) -> SocketAddr {
-        let line = self.says(&format!("listener=\"{listener}\""));
+        let line = self.says(&format!("listening name=\"{listener}\""));
         let address = line.rsplit_once("address=").expect("an address").1;
         address.trim().parse().expect("an address")
     }
@@ -164,11 +164,13 @@ impl Callers {
     }
 
     /// Waits until this many more calls were answered.
-    async fn more(&self, calls: u64) {
+    async fn more(&mut self, calls: u64) {
         let (wanted, end) = (self.calls.load(Ordering::Relaxed) + calls, Instant::now() + PATIENCE);
         while self.calls.load(Ordering::Relaxed) < wanted {
-            let ended = self.tasks.iter().any(|task| task.is_finished());
-            assert!(!ended && Instant::now() < end, "the callers are stuck, or one was refused");
+            if let Some(at) = self.tasks.iter().position(|task| task.is_finished()) {
+                panic!("a caller was refused: {:?}", self.tasks.swap_remove(at).await);
+            }
+            assert!(Instant::now() < end, "the callers are stuck");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -253,7 +255,7 @@ async fn a_second_process_takes_the_ports_over_and_nobody_is_refused() {
     let setup = setup(&servers, "", &listen);
     let mut old = setup.run();
     assert_eq!(old.listening("postgres"), at);
-    let callers = Callers::start(at);
+    let mut callers = Callers::start(at);
     for _ in 0..3 {
         callers.more(50).await;
         let mut new = setup.run();
@@ -285,7 +287,7 @@ async fn a_socket_of_systemd_outlives_the_process_and_nobody_is_refused() {
     };
     let notify = path.to_str().unwrap();
 
-    let callers = Callers::start(at);
+    let mut callers = Callers::start(at);
     let mut proxy = setup.run_with(&socket, notify);
     assert_eq!(state(), "READY=1");
     for _ in 0..2 {

@@ -52,9 +52,6 @@ fn try_run(config: Config, path: &Path) -> Result<(), RunError> {
     let runtime = runtime(config.settings.workers)?;
     runtime.block_on(async {
         let proxy = Proxy::start_with(config, path, Inherited::from_env()?).await?;
-        for (listener, address) in &proxy.console.listening {
-            tracing::info!(listener, %address, "listening");
-        }
         notify::tell(notify::READY);
         until_told(&proxy).await?;
         notify::tell(notify::STOPPING);

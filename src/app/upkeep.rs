@@ -22,20 +22,29 @@ pub(super) async fn tend_pools(engine: Arc<Engine>, mut stop: Stop) {
     }
 }
 
-/// A node whose role changed keeps no connection of its former life.
+/// A node whose role changed keeps no connection of its former life; reads that wait for one that
+/// is not reached any more go elsewhere.
 pub(super) async fn follow_roles(engine: Arc<Engine>, stop: Stop) {
     let follow = |cluster: Arc<Cluster>| {
-        let mut stop = stop.clone();
+        let (mut stop, engine) = (stop.clone(), engine.clone());
         async move {
             let mut changes = cluster.monitor.published().changes();
             let mut lives = vec![None; cluster.nodes.len()];
+            let mut reached = vec![false; cluster.nodes.len()];
             loop {
                 // Both branches are cancel-safe.
                 tokio::select! {
                     () = stop.stopped() => return,
                     changed = changes.changed() => if changed.is_err() { return },
                 }
-                retire_changed(&cluster, &mut lives, &cluster.monitor.snapshot());
+                let now = cluster.monitor.snapshot();
+                retire_changed(&cluster, &mut lives, &now);
+                for (before, node) in reached.iter_mut().zip(&now.nodes) {
+                    let is_reached = !matches!(node.role, Role::Unknown(_));
+                    if std::mem::replace(before, is_reached) && !is_reached {
+                        engine.wake_clients_of(&cluster.name, node.id);
+                    }
+                }
             }
         }
     };

@@ -65,8 +65,10 @@ options! {
         key http: Door = "127.0.0.1:6480" => .restart();
         /// Connections that the kernel holds until Tidegate accepts them.
         key backlog: u32 = "1024" => .limits(1, 65_535).restart();
-        /// Lets a second Tidegate open the same ports (SO_REUSEPORT), so that a restart
-        /// refuses no connection: start the new process, then stop the old one.
+        /// Lets a second Tidegate of the same user open the same ports (SO_REUSEPORT), so that
+        /// a restart refuses no connection: start the new process, then stop the old one. Who
+        /// connects within 0.4 s after that may have to wait for a second. Sockets that systemd
+        /// passes (LISTEN_FDS) do without this, and without the wait.
         key reuse_port: bool = "false" => .restart();
         /// How long a client may take from its connection to the end of its login.
         key login_timeout: Duration = "15s" => .limits(100, HOUR).restart();

@@ -1,5 +1,7 @@
 //! One client after its login: takes a batch, finds it a server, has it answered, lets go.
 
+mod loss;
+
 use super::cluster::{Cluster, Errand, Found, Lease, UserPools};
 use super::engine::Engine;
 use super::exchange::{Ended, give_back};
@@ -44,6 +46,9 @@ pub(super) struct Traffic {
 /// How long a client that is sent away may take to read why.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
+/// How often a read is asked again before its failure is the client's.
+const MAX_RETRIES: usize = 4;
+
 /// A logged-in client.
 pub(super) struct Client {
     pub(super) stream: Stream,
@@ -59,6 +64,8 @@ pub(super) struct Client {
     pub(super) cluster: Arc<Cluster>,
     pub(super) entry: Registration<ClientEntry>,
     node: Option<NodeId>,
+    /// An open batch failed for want of its server: its rest is skipped.
+    skipping: bool,
     pub(super) pools: Arc<UserPools>,
     pub(super) engine: Arc<Engine>,
 }
@@ -97,6 +104,7 @@ impl Client {
             flow: Traffic::default(),
             link: None,
             node: None,
+            skipping: false,
             cluster: arrived.cluster,
             pools: arrived.pools,
             entry: arrived.entry,
@@ -128,7 +136,9 @@ impl Client {
         }
         self.entry.requests.fetch_add(1, Ordering::Relaxed);
         self.cluster.counters.queries.increment();
-        if self.link.is_none() && self.session.is_local(&self.batch) {
+        if self.skipping {
+            self.skip_batch();
+        } else if self.link.is_none() && self.session.is_local(&self.batch) {
             self.answer_locally();
         } else {
             self.perform().await?;
@@ -236,6 +246,7 @@ impl Client {
     /// Has the batch answered by a server, by another one if the first cannot.
     async fn perform(&mut self) -> Result<(), Leaving> {
         let mut avoid = NodeSet::default();
+        let mut retries = 0;
         loop {
             let fresh = self.link.is_none();
             if fresh && let Err(refusal) = self.find_server(avoid).await? {
@@ -244,7 +255,7 @@ impl Client {
             let movable = fresh && self.is_movable();
             self.flow.inbound.retryable = movable;
             self.flow.delivered = false;
-            self.flow.writing = self.batch.wants() != Wants::Read;
+            self.flow.writing = self.batch.wants() != Wants::Read || self.session.tx == Tx::Open;
             if self.session.tx == Tx::Idle
                 && let Err(ended) = self.restore_parameters().await
             {
@@ -262,7 +273,13 @@ impl Client {
                     }
                     return Ok(());
                 }
-                ended if movable && !self.flow.delivered && ended.may_retry() => {
+                ended
+                    if movable
+                        && !self.flow.delivered
+                        && retries < MAX_RETRIES
+                        && ended.may_retry() =>
+                {
+                    retries += 1;
                     self.note_retry(&ended, &mut avoid);
                 }
                 ended => {
@@ -288,7 +305,10 @@ impl Client {
             _ => "connection_lost",
         };
         if let Some(node) = self.node {
-            avoid.insert(node);
+            // The primary is where a read goes that nobody else can answer.
+            if self.cluster.is_replica(node) {
+                avoid.insert(node);
+            }
             if matches!(ended, Ended::ServerLost(_)) {
                 self.cluster.monitor.report_failure(node, "connection lost");
             }
@@ -360,8 +380,12 @@ impl Client {
         let Some(lease) = self.link.take() else { return };
         lease.entry.client.store(0, Ordering::Relaxed);
         lease.entry.prepared.store(lease.backend.prepared.len() as u64, Ordering::Relaxed);
+        let unclean = std::mem::take(&mut self.session.unclean);
         if !cancelled && self.owed.is_empty() && !self.owed.is_skipping() {
-            lease.give_back();
+            match unclean {
+                true => super::welcome::reset_and_give_back(lease),
+                false => lease.give_back(),
+            }
         }
     }
 
@@ -382,76 +406,6 @@ impl Client {
         self.flow = Traffic { flush: self.flow.flush, ..Traffic::default() };
     }
 
-    /// An exchange went wrong: what the client is told, and whether it can stay.
-    fn after(&mut self, ended: Ended) -> Result<(), Leaving> {
-        let node = self.node.map_or_else(|| "?".into(), |node| self.cluster.node_name(node));
-        tracing::debug!(client = self.entry.id, node = &*node, ?ended, "an exchange broke");
-        if let (Ended::ServerLost(_), Some(node)) = (&ended, self.node) {
-            self.cluster.monitor.report_failure(node, "connection lost");
-        }
-        let gone = matches!(ended, Ended::ClientLeft | Ended::Killed);
-        if gone && !self.owed.is_empty() {
-            self.engine.cancel_abandoned(&self.cluster, self.entry.shared());
-        }
-        let commits = self.session.tx == Tx::Idle || self.owed.any_commit();
-        let was = refuse::Circumstances {
-            delivered: self.flow.delivered,
-            inside_frame: self.flow.inbound.is_inside_frame(),
-            may_have_committed: self.flow.writing && commits && !self.owed.is_empty(),
-            pinned: self.session.pin.is_some(),
-        };
-        let open = self.flow.open || self.flow.tail > 0;
-        let killed = matches!(ended, Ended::Killed) && !was.inside_frame;
-        if let Ended::Desync(desync) = &ended {
-            tracing::warn!(node = &*node, %desync, "a server connection is closed");
-            self.cluster.counters.desyncs.increment();
-        }
-        self.session.abandon(&mut self.owed);
-        self.drop_server();
-        match refuse::after(ended, node, was) {
-            _ if killed => Err(Leaving::Refused(self.engine.farewell())),
-            Err(leaving) => Err(leaving),
-            Ok(_) if open => Err(Leaving::Refused(Refusal::Protocol(
-                "the server was lost in the middle of a batch".into(),
-            ))),
-            Ok(refusal) => {
-                self.say_refused(&refusal);
-                Ok(())
-            }
-        }
-    }
-
-    /// While idle: the server connection that a pinned or open session holds has ended.
-    fn server_ended(&mut self, ended: Ended) -> Leaving {
-        let node = self.node.map_or_else(|| "?".into(), |node| self.cluster.node_name(node));
-        self.drop_server();
-        let was = refuse::Circumstances { pinned: true, ..refuse::Circumstances::default() };
-        refuse::after(ended, node, was).map_or_else(|leaving| leaving, Leaving::Refused)
-    }
-
-    /// No server for this batch: it is answered with an error, and the session goes on.
-    fn turn_down(&mut self, refusal: &Refusal) -> Result<(), Leaving> {
-        self.cluster.counters.refused.with(refuse::sqlstate(refusal)).increment();
-        self.session.undo(&self.batch.frames);
-        let whole = self.is_whole();
-        self.drop_batch();
-        if !whole {
-            return Err(Leaving::Refused(refusal.clone()));
-        }
-        self.say_refused(refusal);
-        Ok(())
-    }
-
-    fn is_whole(&self) -> bool {
-        self.batch.end == Some(End::Ready)
-            && self.batch.frames.last().is_none_or(|frame| frame.later == 0)
-    }
-
-    fn say_refused(&mut self, refusal: &Refusal) {
-        refuse::put(&mut self.output, refusal, refuse::Severity::Error);
-        wire::put_ready(&mut self.output, self.session.tx.status());
-    }
-
     /// The last act: a server that is clean goes back, any other is closed.
     fn part(mut self, leaving: &Leaving) {
         tracing::debug!(client = self.entry.id, ?leaving, "client left");
@@ -466,11 +420,5 @@ impl Client {
         {
             super::welcome::reset_and_give_back(lease);
         }
-    }
-}
-
-impl Ended {
-    fn may_retry(&self) -> bool {
-        matches!(self, Ended::Retry(_) | Ended::Fatal(_) | Ended::ServerLost(_))
     }
 }

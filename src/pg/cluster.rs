@@ -10,7 +10,7 @@ use crate::pool::{self, Budget, Limit, Pool, PoolError};
 use crate::refusal::Refusal;
 use crate::route::{self, Ask, Because, Consistency, Decision, Fallback, Target, Wants};
 use crate::sql::Classifier;
-use crate::topology::{NodeId, NodeSet};
+use crate::topology::{NodeId, NodeSet, Role};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -320,6 +320,16 @@ impl Cluster {
 
     pub fn node_name(&self, node: NodeId) -> Arc<str> {
         self.nodes[usize::from(node.0)].name.clone()
+    }
+
+    pub fn is_replica(&self, node: NodeId) -> bool {
+        self.monitor.published().load().node(node).role == Role::Replica
+    }
+
+    /// The node is not reached, and there is a primary that reads can go to.
+    pub fn is_replaceable(&self, node: NodeId) -> bool {
+        let seen = self.monitor.published().load();
+        matches!(seen.node(node).role, Role::Unknown(_)) && seen.primary().is_some()
     }
 
     /// A transaction begins on `node`.

@@ -8,6 +8,7 @@ use super::registry::{ClientEntry, Registry, ServerEntry, id_of};
 use crate::net::tls::Acceptor;
 use crate::refusal::Refusal;
 use crate::task::{Stop, Tasks};
+use crate::topology::NodeId;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -149,6 +150,13 @@ impl Engine {
     /// Who was let in a moment ago may say what it came for.
     fn may_go(&self, client: &ClientEntry) -> bool {
         self.cutting.load(Ordering::Acquire) || client.since.elapsed() > NEWCOMER
+    }
+
+    /// Lets clients that use `node` look again whether it will ever answer.
+    pub fn wake_clients_of(&self, cluster: &str, node: NodeId) {
+        let all = self.clients.all();
+        let theirs = all.iter().filter(|c| *c.cluster == *cluster && c.is_linked_to(node));
+        theirs.for_each(|client| client.wake());
     }
 
     /// Cancels what the client with this process id and secret is running.

@@ -86,6 +86,9 @@ impl Client {
                 if self.must_go() {
                     return Poll::Ready(Ended::Killed);
                 }
+                if self.waits_in_vain() {
+                    return Poll::Ready(Ended::ServerLost(ExchangeError::Silent));
+                }
                 return Poll::Pending;
             }
         }
@@ -149,7 +152,11 @@ impl Client {
                     let direct = delivery.finish();
                     (taken, self.deliver(cx, direct))
                 }
-                Ok((taken, Outcome::Retry(fault))) => (taken, Err(Ended::Retry(fault))),
+                Ok((taken, Outcome::Retry(fault))) => {
+                    // The other node says all of it again.
+                    self.output.clear();
+                    (taken, Err(Ended::Retry(fault)))
+                }
                 Ok((taken, Outcome::Fatal(fault))) => {
                     let direct = delivery.finish();
                     (taken, self.deliver(cx, direct).and(Err(Ended::Fatal(fault))))

@@ -16,7 +16,7 @@ mod refuse;
 pub mod registry;
 mod server;
 pub mod session;
-mod statement;
+pub mod statement;
 mod users;
 mod wait;
 mod welcome;

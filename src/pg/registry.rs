@@ -242,6 +242,10 @@ impl ClientEntry {
         link.target.clone()
     }
 
+    pub fn is_linked_to(&self, node: NodeId) -> bool {
+        self.link.lock().target.as_ref().is_some_and(|t| t.node == node)
+    }
+
     pub fn linked_server(&self) -> Option<u64> {
         self.link.lock().target.as_ref().map(|t| t.server)
     }

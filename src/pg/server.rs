@@ -39,6 +39,8 @@ pub struct Server {
 pub enum ExchangeError {
     #[error("the connection was closed")]
     Closed,
+    #[error("the node does not answer any more")]
+    Silent,
     #[error("{0}")]
     Io(Arc<io::Error>),
     #[error("{0}")]

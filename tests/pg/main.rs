@@ -5,7 +5,15 @@
 mod support;
 
 mod basics;
+mod cancel;
 mod differ;
+mod doubtful;
+mod faults;
+mod login;
+mod malformed;
 mod random;
+mod replica_loss;
 mod shared;
+mod splits;
+mod strange_servers;
 mod wire;

@@ -3,7 +3,7 @@
 use bytes::{Buf, Bytes, BytesMut};
 use std::net::SocketAddr;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// How long a test waits for what must come: as long as a busy machine may take.
@@ -51,9 +51,12 @@ impl Frame {
     }
 }
 
+pub trait Socket: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Socket for T {}
+
 /// A connection of which the test knows every byte.
 pub struct Wire {
-    pub stream: TcpStream,
+    pub stream: Box<dyn Socket>,
     pub input: BytesMut,
     pub pid: u32,
     pub secret: Vec<u8>,
@@ -66,7 +69,18 @@ impl Wire {
     pub async fn open(address: SocketAddr) -> Wire {
         let stream = TcpStream::connect(address).await.expect("a TCP connection");
         stream.set_nodelay(true).expect("no delay");
-        Wire { stream, input: BytesMut::new(), pid: 0, secret: Vec::new(), greeting: Vec::new() }
+        Wire::over(stream)
+    }
+
+    /// What speaks the protocol already or will.
+    pub fn over(stream: impl Socket + 'static) -> Wire {
+        Wire {
+            stream: Box::new(stream),
+            input: BytesMut::new(),
+            pid: 0,
+            secret: Vec::new(),
+            greeting: Vec::new(),
+        }
     }
 
     /// Logged in as postgres, without a password.
@@ -181,6 +195,26 @@ pub fn tags(frames: &[Frame]) -> String {
 /// The SQLSTATE of the first error; empty: none.
 pub fn code(frames: &[Frame]) -> String {
     frames.iter().find(|f| f.tag == b'E').map(|f| f.field(b'C')).unwrap_or_default()
+}
+
+/// Asserts an error as a person needs it: SQLSTATE, message and hint. Answers with the SQLSTATE.
+pub fn clear_error(frames: &[Frame]) -> String {
+    let error = frames.iter().find(|f| f.tag == b'E');
+    let error = error.unwrap_or_else(|| panic!("no error: {:?}", brief(frames)));
+    for field in *b"SVCMH" {
+        assert_ne!(error.field(field), "", "no field {} in {error:?}", field as char);
+    }
+    error.field(b'C')
+}
+
+/// Waits for what must come true.
+pub async fn eventually(what: &str, mut is: impl AsyncFnMut() -> bool) {
+    let wait = async {
+        while !is().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("in vain for: {what}"));
 }
 
 /// The message of the first error.

@@ -80,7 +80,7 @@ async fn a_replica_that_is_killed_under_load_costs_no_client_an_error() {
 }
 
 #[tokio::test]
-async fn a_replica_that_is_shut_down_or_frozen_costs_no_client_an_error() {
+async fn a_replica_that_is_shut_down_costs_no_client_an_error() {
     let servers = cluster().replicas(2).sql("CREATE TABLE t AS SELECT 7 AS a").start().await;
     let servers = servers.unwrap();
     servers.caught_up().await.unwrap();

@@ -1,4 +1,5 @@
 //! Pool, routing, operation and load, end to end: real servers, real clients.
+#![allow(clippy::unwrap_used, reason = "helpers of tests, too, end the test by it")]
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -7,6 +8,9 @@ mod clean;
 mod failures;
 mod lifetime;
 mod limits;
+mod load;
+mod memory;
+mod operation;
 mod prepared;
 mod routing;
 mod session;

@@ -167,7 +167,6 @@ async fn what_is_more_than_a_read_goes_to_the_primary_as_a_whole() {
         ("BEGIN READ ONLY; SELECT a FROM t; COMMIT", "fresh_replica"),
         ("BEGIN; SELECT a FROM t; COMMIT", "transaction"),
         ("EXPLAIN SELECT a FROM t", "fresh_replica"),
-        ("COPY t TO STDOUT", "fresh_replica"),
         ("SET work_mem = '5MB'", "session"),
     ] {
         client.batch_execute(sql).await.unwrap();

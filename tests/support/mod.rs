@@ -15,3 +15,5 @@ pub mod watch;
 pub mod proxy;
 
 pub mod ask;
+
+pub mod program;

@@ -27,9 +27,15 @@ pub struct Wanted {
 
 /// A proxy in front of `cluster`, all ports of its own, users trusted unless told otherwise.
 pub fn proxy(cluster: &Cluster) -> Wanted {
-    let node = |n: &super::Node| (n.name().to_owned(), address(n));
+    let nodes = cluster.nodes();
+    let nodes: Vec<_> = nodes.iter().map(|node| (node.name(), address(node))).collect();
+    proxy_to(&nodes)
+}
+
+/// A proxy in front of whatever listens at these addresses.
+pub fn proxy_to(nodes: &[(&str, SocketAddr)]) -> Wanted {
     Wanted {
-        nodes: cluster.nodes().iter().map(node).collect(),
+        nodes: nodes.iter().map(|(name, address)| ((*name).to_owned(), *address)).collect(),
         weights: Vec::new(),
         sections: String::new(),
         cluster: String::new(),

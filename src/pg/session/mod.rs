@@ -65,6 +65,8 @@ pub struct Session {
     pub tx: Tx,
     /// Why the server connection cannot go back; the first reason that came up.
     pub pin: Option<Pin>,
+    /// A text ran that was too long to be looked at: the server may be anything now.
+    pub unclean: bool,
     unnamed: Option<Arc<Statement>>,
     named: HashMap<Box<[u8]>, Arc<Statement>, foldhash::fast::RandomState>,
     /// The effect of the statement in the unnamed portal, and of named portals.
@@ -80,6 +82,7 @@ impl Session {
             variables: Variables::new(startup),
             tx: Tx::Idle,
             pin,
+            unclean: false,
             unnamed: None,
             named: HashMap::default(),
             portal: None,
@@ -128,6 +131,12 @@ impl Session {
         Consistency::parse(asked)
     }
 
+    /// The classifier reads texts as with `standard_conforming_strings = on`.
+    fn reads_strings_differently(&self) -> bool {
+        let value = self.variables.current().get("standard_conforming_strings");
+        value.is_some_and(|value| !matches!(&**value, "on" | "true" | "yes" | "1"))
+    }
+
     /// Prepared statements of this session.
     pub fn prepared(&self) -> usize {
         self.named.len()
@@ -161,6 +170,8 @@ impl Session {
             Step::DeallocateAll => {}
             Step::DiscardAll => {
                 self.variables.reset_all(true);
+                // The server commits it at once: what fails later in the pipeline leaves it.
+                self.variables.commit();
                 self.unpin();
             }
             Step::Pin(reason) => self.pin = self.pin.or(Some(*reason)),

@@ -126,10 +126,19 @@ impl Queue {
 
     /// A COMMIT is among what is not answered yet.
     pub fn any_commit(&self) -> bool {
-        let commits = |a: &Analysis| a.steps.contains(&Step::Commit);
+        self.any(|step| matches!(step, Step::Commit))
+    }
+
+    /// A BEGIN is among what is not answered yet.
+    pub fn any_begin(&self) -> bool {
+        self.any(|step| matches!(step, Step::Begin { .. }))
+    }
+
+    fn any(&self, wanted: impl Fn(&Step) -> bool) -> bool {
+        let has = |a: &Analysis| a.steps.iter().any(&wanted);
         self.entries.iter().any(|entry| match entry {
-            Owed::Query { analysis, .. } => commits(analysis),
-            Owed::Execute { effect, .. } => effect.as_deref().is_some_and(commits),
+            Owed::Query { analysis, .. } => has(analysis),
+            Owed::Execute { effect, .. } => effect.as_deref().is_some_and(has),
             _ => false,
         })
     }

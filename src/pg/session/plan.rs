@@ -153,6 +153,9 @@ impl Planner<'_> {
             batch.frames.push(Planned { item, tag, here, later });
             batch.len = len;
         }
+        if session.reads_strings_differently() {
+            batch.primary = batch.primary.or(Some(Why::Unparsed));
+        }
         if batch.end.is_none() && batch.len > 0 && input.len() > BATCH_LIMIT {
             batch.end = Some(End::Open);
         }
@@ -192,6 +195,7 @@ impl Planner<'_> {
         cut: bool,
     ) -> Result<Arc<Analysis>, WireError> {
         session.unnamed = None;
+        session.unclean |= cut;
         let analysis = if cut {
             unseen()
         } else {

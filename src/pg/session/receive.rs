@@ -109,8 +109,11 @@ impl Session {
         to: &mut Delivery<'_, '_>,
     ) -> Result<(usize, Outcome), Desync> {
         let mut at = 0;
-        from.drain_says(to);
         while at < chunk.len() {
+            if from.holds_back(&chunk[at..]) {
+                return Ok((at, Outcome::Going));
+            }
+            from.drain_says(to);
             if from.flow.left > 0 {
                 let n = from.flow.left.min(chunk.len() - at);
                 from.flow.left -= n;
@@ -136,6 +139,8 @@ impl Session {
             from.flow.left = header.len - here;
             from.flow.forward = to.range.1 == at + here;
             at += here;
+        }
+        if !from.flow.retryable {
             from.drain_says(to);
         }
         Ok((at, Outcome::Going))
@@ -319,6 +324,18 @@ enum Passage {
 }
 
 impl Incoming<'_> {
+    /// As long as a read may be asked of another node, what only announces an answer waits for
+    /// the answer: a server that dies early must not have been heard by the client.
+    fn holds_back(&mut self, rest: &[u8]) -> bool {
+        self.flow.retryable
+            && self.flow.left == 0
+            && match self.owed.head() {
+                None | Some(Owed::Replay) => false,
+                Some(Owed::Query { .. } | Owed::Function) => !is_decided(rest, b"TNS"),
+                Some(_) => !is_decided(rest, b"123tTnNS"),
+            }
+    }
+
     fn drain_says(&mut self, to: &mut Delivery<'_, '_>) {
         while let Some(bytes) = self.owed.said() {
             to.say(&bytes);
@@ -354,6 +371,24 @@ impl Incoming<'_> {
 /// Their bodies matter, so they must be whole.
 fn is_looked_into(tag: u8) -> bool {
     matches!(tag, b'C' | b'Z' | b'S' | b'E')
+}
+
+/// What is held back at most while no row and no end of an answer is there, in bytes.
+const HOLD_LIMIT: usize = 16 * 1024;
+
+/// Something follows that is more than an announcement, which is a frame of these tags.
+fn is_decided(mut rest: &[u8], announcements: &[u8]) -> bool {
+    if rest.len() > HOLD_LIMIT {
+        return true;
+    }
+    while let Ok(Some(header)) = wire::peek(rest) {
+        match rest.get(header.len..) {
+            _ if !announcements.contains(&header.tag) => return true,
+            Some(next) => rest = next,
+            None => return header.len > HOLD_LIMIT,
+        }
+    }
+    wire::peek(rest).is_err()
 }
 
 /// Errors that come from the node, not from the statement.
