@@ -319,7 +319,7 @@ async fn copy_in_by_the_simple_protocol() {
         step(&[begin.clone(), copy_data("x\n"), copy_data("7\n"), copy_data("8\n"), copy_done()]),
         q("SELECT sum(a), count(*) FROM copied"),
         step(&[query("COPY copied FROM STDIN; SELECT 9"), copy_data("9\n"), copy_done()]),
-        until(b'G', 1, &[begin.clone()]),
+        until(b'G', 1, std::slice::from_ref(&begin)),
         step(&[copy_data("1\n"), copy_done()]),
         // Outside of a COPY its messages mean nothing.
         step(&[copy_data("1\n"), copy_done(), copy_fail("no"), query("SELECT 1")]),
