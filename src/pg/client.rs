@@ -1,6 +1,7 @@
 //! One client after its login: takes a batch, finds it a server, has it answered, lets go.
 
 mod loss;
+mod settle;
 
 use super::cluster::{Cluster, Errand, Found, Lease, UserPools};
 use super::engine::Engine;
@@ -10,6 +11,7 @@ use super::registry::{CancelTarget, ClientEntry, ClientState, LastRoute, Registr
 use super::server::Server;
 use super::session::owed::{Owed, Queue};
 use super::session::plan::{Batch, End, Planner};
+use super::session::proof::Residue;
 use super::session::receive::Flow;
 use super::session::send::Outgoing;
 use super::session::{Backend, Session, Tx};
@@ -142,6 +144,10 @@ impl Client {
             self.answer_locally();
         } else {
             self.perform().await?;
+        }
+        if let Some(doubt) = self.session.take_doubt() {
+            // Boxed: it is rare, and its state would make every idle client larger.
+            Box::pin(self.settle(doubt)).await?;
         }
         self.let_go();
         Ok(())
@@ -380,11 +386,11 @@ impl Client {
         let Some(lease) = self.link.take() else { return };
         lease.entry.client.store(0, Ordering::Relaxed);
         lease.entry.prepared.store(lease.backend.prepared.len() as u64, Ordering::Relaxed);
-        let unclean = std::mem::take(&mut self.session.unclean);
+        let residue = self.session.residue.take();
         if !cancelled && self.owed.is_empty() && !self.owed.is_skipping() {
-            match unclean {
-                true => super::welcome::reset_and_give_back(lease),
-                false => lease.give_back(),
+            match residue {
+                Some(residue) => super::welcome::reset_and_give_back(lease, residue),
+                None => lease.give_back(),
             }
         }
     }
@@ -418,7 +424,7 @@ impl Client {
             && clean
             && !cancelled
         {
-            super::welcome::reset_and_give_back(lease);
+            super::welcome::reset_and_give_back(lease, Residue::Statements);
         }
     }
 }

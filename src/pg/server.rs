@@ -122,13 +122,46 @@ impl Server {
         sql: &str,
         mut status: impl FnMut(&[u8], &[u8]),
     ) -> Result<(), ExchangeError> {
+        let look = |tag, frame: &[u8]| {
+            if tag == b'S'
+                && let Some((name, value)) = wire::parse_status(&frame[HEADER..])
+            {
+                status(name, value);
+            }
+        };
+        self.converse(sql, look).await
+    }
+
+    /// The last row of the answer to `sql`; what the server says by itself meanwhile goes `aside`
+    /// as it is.
+    pub async fn ask(
+        &mut self,
+        sql: &str,
+        aside: &mut BytesMut,
+    ) -> Result<Vec<Option<String>>, ExchangeError> {
+        let mut row = Vec::new();
+        let look = |tag, frame: &[u8]| match tag {
+            b'A' | b'N' | b'S' => aside.extend_from_slice(frame),
+            b'D' => row = wire::parse_row(&frame[HEADER..]),
+            _ => {}
+        };
+        self.converse(sql, look).await?;
+        Ok(row)
+    }
+
+    /// Runs `sql` and shows `look` each frame of the answer with its tag.
+    async fn converse(
+        &mut self,
+        sql: &str,
+        mut look: impl FnMut(u8, &[u8]),
+    ) -> Result<(), ExchangeError> {
         wire::put_query(&mut self.out, sql.as_bytes());
         self.backend.prepared.unnamed = None;
         let mut fault = None;
         loop {
             poll_fn(|cx| self.poll_send(cx)).await?;
             let done = poll_fn(|cx| {
-                self.poll_receive(cx, |_, _, chunk| skim(chunk, &mut fault, &mut status))
+                self.poll_receive(cx, |_, _, chunk| skim(chunk, &mut fault, &mut look))
             });
             if done.await? {
                 break;
@@ -142,22 +175,16 @@ impl Server {
 fn skim(
     chunk: &[u8],
     fault: &mut Option<Fault>,
-    status: &mut impl FnMut(&[u8], &[u8]),
+    look: &mut impl FnMut(u8, &[u8]),
 ) -> (usize, bool) {
     let mut at = 0;
     while let Ok(Some(header)) = wire::peek(&chunk[at..]) {
         let Some(frame) = chunk.get(at..at + header.len) else { break };
         at += header.len;
-        let body = &frame[HEADER..];
         match header.tag {
-            b'E' => *fault = Some(Fault::parse(body)),
-            b'S' => {
-                if let Some((name, value)) = wire::parse_status(body) {
-                    status(name, value);
-                }
-            }
+            b'E' => *fault = Some(Fault::parse(&frame[HEADER..])),
             b'Z' => return (at, true),
-            _ => {}
+            tag => look(tag, frame),
         }
     }
     (at, false)

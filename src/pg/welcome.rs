@@ -6,6 +6,7 @@
 use super::cluster::{Lease, UserPools};
 use super::params::Params;
 use super::server::{ExchangeError, Greeting};
+use super::session::proof::Residue;
 use crate::refusal::Refusal;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -77,13 +78,15 @@ pub(super) async fn learn(mut lease: Lease, params: &Arc<Params>) -> Result<Gree
     Ok(Arc::new(greeting))
 }
 
-/// Resets a server that a pinned session leaves, and lends it again if that succeeds.
-pub(super) fn reset_and_give_back(mut lease: Lease) {
+/// Resets a server that a session leaves, and lends it again if that succeeds.
+pub(super) fn reset_and_give_back(mut lease: Lease, residue: Residue) {
     tokio::spawn(async move {
         let limit = lease.pool().settings().connect_timeout;
-        let reset = tokio::time::timeout(limit, lease.run("DISCARD ALL", |_, _| {})).await;
+        let reset = tokio::time::timeout(limit, lease.run(residue.remedy(), |_, _| {})).await;
         if let Ok(Ok(())) = reset {
-            lease.backend.prepared.clear();
+            if residue == Residue::Statements {
+                lease.backend.prepared.clear();
+            }
             lease.backend.params = Arc::default();
             lease.give_back();
         }

@@ -100,6 +100,11 @@ pub enum Step {
     ShowTidegate(Box<str>),
     /// The session must keep its server connection from here on.
     Pin(Pin),
+    /// It may leave something on the server that its text does not tell, as whatever runs code of
+    /// the user's: DO, CALL, a function that is not PostgreSQL's own.
+    Hidden,
+    /// It may take away what pinned the session: DROP, CLOSE, UNLISTEN, an advisory unlock.
+    Releases,
 }
 
 /// The value of a SET.
@@ -127,13 +132,15 @@ pub enum Pin {
     SqlPrepare,
     /// A SET whose value cannot be replayed (SET TIME ZONE INTERVAL …), set_config(…, false)
     Setting,
-    /// The session pool, or a statement too large to be kept.
+    /// The session pool.
     Mode,
+    /// The server did not say whether it keeps something.
+    Unproven,
 }
 
 impl Pin {
     /// In the order of their numbers.
-    pub const ALL: [Pin; 8] = [
+    pub const ALL: [Pin; 9] = [
         Pin::TemporaryObject,
         Pin::AdvisoryLock,
         Pin::HoldCursor,
@@ -142,6 +149,7 @@ impl Pin {
         Pin::SqlPrepare,
         Pin::Setting,
         Pin::Mode,
+        Pin::Unproven,
     ];
 
     pub fn name(self) -> &'static str {
@@ -154,6 +162,7 @@ impl Pin {
             Pin::SqlPrepare => "sql_prepare",
             Pin::Setting => "setting",
             Pin::Mode => "mode",
+            Pin::Unproven => "unproven",
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::analysis::{Analysis, Pin, Step, Why};
+use super::analysis::{Analysis, Step, Why};
 use super::cache::{Front, Shape, Shapes, Stats, with_front};
 use super::classify::classify;
 use super::functions::Functions;
@@ -45,7 +45,7 @@ pub struct Classifier {
 
 impl Classifier {
     pub fn new(settings: &Settings) -> Classifier {
-        let unseen = Analysis { primary: Some(Why::Unseen), steps: vec![Step::Pin(Pin::Mode)] };
+        let unseen = Analysis { primary: Some(Why::Unseen), steps: vec![Step::Hidden] };
         Classifier {
             shapes: Shapes::new(settings.cache_bytes),
             functions: Functions::new(&settings.harmless_functions, &settings.harmful_functions),
@@ -56,7 +56,7 @@ impl Classifier {
 
     /// What the text of a simple query or of a Parse message does, without its final NUL.
     ///
-    /// `Why::Unseen` and `Why::Unparsed` come with the one step `Pin(Mode)`, however many
+    /// `Why::Unseen` and `Why::Unparsed` come with the one step `Hidden`, however many
     /// statements there are: should the server succeed where we did not look or understand, the
     /// session may be anything afterwards.
     pub fn analyse(&self, sql: &[u8]) -> Arc<Analysis> {

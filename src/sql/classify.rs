@@ -29,13 +29,13 @@ pub(super) fn classify(sql: &[u8], functions: &Functions) -> Answer {
         // Names and values were read in a wrong encoding: nothing may be replayed from them.
         Some(Answer { mut analysis, .. }) => {
             if !analysis.steps.is_empty() {
-                analysis.steps = vec![Step::Pin(Pin::Mode)];
+                analysis.steps = vec![Step::Hidden];
             }
             Answer { analysis, by_shape: false }
         }
         // If the server understands what we do not, the session may be anything afterwards.
         None => Answer {
-            analysis: Analysis { primary: Some(Why::Unparsed), steps: vec![Step::Pin(Pin::Mode)] },
+            analysis: Analysis { primary: Some(Why::Unparsed), steps: vec![Step::Hidden] },
             by_shape: false,
         },
     }
@@ -83,9 +83,10 @@ fn statement(stmt: Node<'_>, text: &str, functions: &Functions) -> Part {
         Node::ConstraintsSetStmt(_) => Part::primary(Why::Transaction),
         Node::DeclareCursorStmt(stmt) => declare(stmt, functions),
         // They need a cursor, which lives in a transaction, or WITH HOLD in a pinned session.
-        Node::FetchStmt(_) | Node::ClosePortalStmt(_) => Part::read(),
+        Node::FetchStmt(_) => Part::read(),
+        Node::ClosePortalStmt(_) => Part::read().step(Step::Releases),
         Node::LockStmt(_) => Part::primary(Why::Locks),
-        Node::DoStmt(_) | Node::CallStmt(_) => Part::primary(Why::Function),
+        Node::DoStmt(_) | Node::CallStmt(_) => Part::primary(Why::Function).step(Step::Hidden),
         _ => session_statement(stmt, text),
     }
 }
@@ -103,7 +104,7 @@ fn session_statement(stmt: Node<'_>, text: &str) -> Part {
         // Its body runs at each EXECUTE, on the same, pinned connection.
         Node::PrepareStmt(_) => session(Step::Pin(Pin::SqlPrepare)),
         Node::ListenStmt(_) => session(Step::Pin(Pin::Listen)),
-        Node::UnlistenStmt(_) => session(Step::Plain),
+        Node::UnlistenStmt(_) => session(Step::Releases),
         Node::LoadStmt(_) => session(Step::Pin(Pin::Load)),
         _ => definition(stmt, text),
     }
@@ -119,9 +120,11 @@ fn definition(stmt: Node<'_>, text: &str) -> Part {
     };
     // Types, functions and others become temporary by their schema alone.
     let mentioned = text.to_ascii_lowercase().contains("pg_temp");
-    Part::primary(Why::Write)
-        .pin(pin.or(mentioned.then_some(Pin::TemporaryObject)))
-        .never_by_shape()
+    let part = Part::primary(Why::Write).never_by_shape();
+    match stmt {
+        Node::DropStmt(_) => part.step(Step::Releases),
+        _ => part.pin(pin.or(mentioned.then_some(Pin::TemporaryObject))),
+    }
 }
 
 fn discard(stmt: &nodes::DiscardStmt) -> Step {

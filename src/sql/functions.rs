@@ -33,6 +33,13 @@ use foldhash::{HashSet, HashSetExt};
 static BUILTIN: LazyLock<HashSet<&'static str>> =
     LazyLock::new(|| include_str!("functions.txt").lines().collect());
 
+/// Functions of `pg_catalog` that a read may not call, but that leave nothing on their connection.
+static WITH_EFFECT: LazyLock<HashSet<&'static str>> =
+    LazyLock::new(|| include_str!("functions_with_effect.txt").lines().collect());
+
+/// Functions of `pg_catalog` that run a text they are given.
+const RUN_SQL: &[&str] = &["query_to_xml", "query_to_xmlschema", "query_to_xml_and_xmlschema"];
+
 /// What a call of a function means for routing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Call {
@@ -48,6 +55,10 @@ pub(super) enum Call {
     CurrentSetting,
     /// An advisory lock that outlives its transaction.
     SessionLock,
+    /// The end of one.
+    SessionUnlock,
+    /// Not one of PostgreSQL's own: it may do anything, and leave anything on its connection.
+    Unknown,
 }
 
 /// The lookup of functions by name. A catalogue of user-defined functions would be one more field.
@@ -85,10 +96,15 @@ impl Functions {
             return special;
         }
         if listed(&self.harmful) {
-            return Call::Effect;
+            return Call::Unknown;
         }
-        let builtin = schema.is_none_or(|schema| schema == "pg_catalog") && BUILTIN.contains(name);
-        if builtin || listed(&self.harmless) { Call::Harmless } else { Call::Effect }
+        let ours = schema.is_none_or(|schema| schema == "pg_catalog");
+        match ours {
+            true if BUILTIN.contains(name) => Call::Harmless,
+            _ if listed(&self.harmless) => Call::Harmless,
+            true if WITH_EFFECT.contains(name) && !RUN_SQL.contains(&name) => Call::Effect,
+            _ => Call::Unknown,
+        }
     }
 }
 
@@ -101,6 +117,9 @@ fn special(name: &str) -> Option<Call> {
         | "pg_advisory_lock_shared"
         | "pg_try_advisory_lock"
         | "pg_try_advisory_lock_shared" => Some(Call::SessionLock),
+        "pg_advisory_unlock" | "pg_advisory_unlock_shared" | "pg_advisory_unlock_all" => {
+            Some(Call::SessionUnlock)
+        }
         _ => None,
     }
 }
@@ -129,8 +148,10 @@ mod tests {
         let functions = Functions::new(&[], &[]);
         assert_eq!(functions.call(None, "lower"), Call::Harmless);
         assert_eq!(functions.call(Some("pg_catalog"), "lower"), Call::Harmless);
-        assert_eq!(functions.call(Some("public"), "lower"), Call::Effect);
-        assert_eq!(functions.call(None, "no_such_function"), Call::Effect);
+        assert_eq!(functions.call(Some("public"), "lower"), Call::Unknown);
+        assert_eq!(functions.call(None, "no_such_function"), Call::Unknown);
+        assert_eq!(functions.call(None, "nextval"), Call::Effect);
+        assert_eq!(functions.call(Some("mine"), "nextval"), Call::Unknown);
     }
 
     #[test]
@@ -142,8 +163,8 @@ mod tests {
         assert_eq!(functions.call(None, "tax"), Call::Harmless);
         assert_eq!(functions.call(Some("any"), "tax"), Call::Harmless);
         assert_eq!(functions.call(Some("shop"), "price"), Call::Harmless);
-        assert_eq!(functions.call(None, "price"), Call::Effect);
-        assert_eq!(functions.call(None, "count_visit"), Call::Effect);
-        assert_eq!(functions.call(None, "random"), Call::Effect);
+        assert_eq!(functions.call(None, "price"), Call::Unknown);
+        assert_eq!(functions.call(None, "count_visit"), Call::Unknown);
+        assert_eq!(functions.call(None, "random"), Call::Unknown);
     }
 }

@@ -24,30 +24,41 @@ pub(super) fn modify(stmt: Node<'_>, functions: &Functions) -> Part {
 fn look(root: Node<'_>, functions: &Functions) -> Part {
     let mut part = Part::read();
     each(root, |node| {
-        let (why, pin) = match node {
+        let (why, step) = match node {
             Node::FuncCall(call) => function(call, functions, &mut part.by_shape),
             Node::SelectStmt(select) => from_select(select),
             Node::InsertStmt(_)
             | Node::UpdateStmt(_)
             | Node::DeleteStmt(_)
-            | Node::MergeStmt(_) => (Some(Why::WritingSelect), None),
-            Node::RangeVar(table) => (relation(table), None),
-            _ => (None, None),
+            | Node::MergeStmt(_) => (Some(Why::WritingSelect), Step::Plain),
+            Node::RangeVar(table) => (relation(table), Step::Plain),
+            _ => (None, Step::Plain),
         };
         part.primary = stronger(part.primary, why);
-        if let Some(pin) = pin {
-            part.step = Step::Pin(pin);
+        if rank(&step) > rank(&part.step) {
+            part.step = step;
         }
     });
     part
 }
 
-fn from_select(select: &nodes::SelectStmt) -> (Option<Why>, Option<Pin>) {
+/// One statement has one step: a pin says the most, because its end is proven like all else.
+fn rank(step: &Step) -> u8 {
+    match step {
+        Step::Pin(_) => 3,
+        Step::Hidden => 2,
+        Step::Releases => 1,
+        _ => 0,
+    }
+}
+
+fn from_select(select: &nodes::SelectStmt) -> (Option<Why>, Step) {
     if let Some(into) = select.into_clause() {
-        return (Some(Why::WritingSelect), into.rel().and_then(temporary));
+        let pin = into.rel().and_then(temporary);
+        return (Some(Why::WritingSelect), pin.map_or(Step::Plain, Step::Pin));
     }
     let locks = !select.locking_clause().is_empty();
-    (locks.then_some(Why::Locks), None)
+    (locks.then_some(Why::Locks), Step::Plain)
 }
 
 pub(super) fn relation(table: &nodes::RangeVar) -> Option<Why> {
@@ -66,21 +77,23 @@ fn function(
     call: &nodes::FuncCall,
     functions: &Functions,
     by_shape: &mut bool,
-) -> (Option<Why>, Option<Pin>) {
+) -> (Option<Why>, Step) {
     let (schema, name) = function_name(call);
     match functions.call(schema, name) {
-        Call::Harmless => (None, None),
-        Call::Effect => (Some(Why::Function), None),
-        Call::SessionLock => (Some(Why::Function), Some(Pin::AdvisoryLock)),
+        Call::Harmless => (None, Step::Plain),
+        Call::Effect => (Some(Why::Function), Step::Plain),
+        Call::Unknown => (Some(Why::Function), Step::Hidden),
+        Call::SessionLock => (Some(Why::Function), Step::Pin(Pin::AdvisoryLock)),
+        Call::SessionUnlock => (Some(Why::Function), Step::Releases),
         Call::CurrentSetting => {
             *by_shape = false;
-            ((!same_everywhere(call)).then_some(Why::Function), None)
+            ((!same_everywhere(call)).then_some(Why::Function), Step::Plain)
         }
         Call::SetConfig => match set_config(call) {
-            Config::Local => (Some(Why::Function), None),
+            Config::Local => (Some(Why::Function), Step::Plain),
             Config::Session(_) | Config::Unknown => {
                 *by_shape = false;
-                (Some(Why::Function), Some(Pin::Setting))
+                (Some(Why::Function), Step::Pin(Pin::Setting))
             }
         },
     }

@@ -15,9 +15,11 @@ async fn leak(dirt: &str, pin: &str, look: &str) -> String {
     let (_servers, running) = over_one_connection("").await;
     let (first, second) = (running.connect().await, running.connect().await);
     first.batch_execute(dirt).await.unwrap();
-    let clients = running.admin("SHOW CLIENTS").await;
-    let pins: Vec<_> = clients.iter().filter_map(|row| row[13].as_deref()).collect();
-    assert_eq!(pins, [pin], "{dirt}: {clients:?}");
+    until(pin, async || {
+        let clients = running.admin("SHOW CLIENTS").await;
+        clients.iter().filter_map(|row| row[13].as_deref()).eq([pin])
+    })
+    .await;
     drop(first);
     value(&second, look).await
 }

@@ -6,6 +6,7 @@ mod support;
 
 mod clean;
 mod failures;
+mod kept;
 mod lifetime;
 mod limits;
 mod load;

@@ -7,6 +7,7 @@
 
 pub mod owed;
 pub mod plan;
+pub mod proof;
 pub mod receive;
 pub mod send;
 pub mod undo;
@@ -15,6 +16,7 @@ use super::params::{Params, Variables};
 use super::statement::{OnServer, Statement};
 use crate::route::Consistency;
 use crate::sql::{Analysis, Pin, Step};
+use proof::{Doubt, Residue};
 use std::collections::HashMap;
 use std::sync::Arc;
 use undo::Undo;
@@ -65,8 +67,10 @@ pub struct Session {
     pub tx: Tx,
     /// Why the server connection cannot go back; the first reason that came up.
     pub pin: Option<Pin>,
-    /// A text ran that was too long to be looked at: the server may be anything now.
-    pub unclean: bool,
+    /// What the next session must not find on the server.
+    pub residue: Option<Residue>,
+    /// What only the server knows of what it keeps for this session.
+    doubt: Option<Doubt>,
     unnamed: Option<Arc<Statement>>,
     named: HashMap<Box<[u8]>, Arc<Statement>, foldhash::fast::RandomState>,
     /// The effect of the statement in the unnamed portal, and of named portals.
@@ -82,7 +86,8 @@ impl Session {
             variables: Variables::new(startup),
             tx: Tx::Idle,
             pin,
-            unclean: false,
+            residue: None,
+            doubt: None,
             unnamed: None,
             named: HashMap::default(),
             portal: None,
@@ -166,20 +171,25 @@ impl Session {
             Step::Set { name, value } => self.variables.set(name, value),
             Step::Reset(name) => self.variables.reset(name),
             Step::ResetAll => self.variables.reset_all(false),
-            Step::Deallocate(_) | Step::DiscardTemp => {}
-            Step::DeallocateAll => {}
+            Step::Deallocate(_) | Step::DeallocateAll => self.doubts(Doubt::Pin),
+            Step::DiscardTemp | Step::Releases => self.doubts(Doubt::Pin),
+            Step::Hidden => self.doubts(Doubt::Everything),
             Step::DiscardAll => {
                 self.variables.reset_all(true);
                 // The server commits it at once: what fails later in the pipeline leaves it.
                 self.variables.commit();
                 self.unpin();
             }
-            Step::Pin(reason) => self.pin = self.pin.or(Some(*reason)),
+            Step::Pin(reason) => {
+                self.pin = self.pin.or(Some(*reason));
+                self.doubts(Doubt::Pin);
+            }
         }
     }
 
     fn rollback(&mut self) {
         self.variables.rollback();
+        self.doubts(Doubt::Pin);
     }
 
     /// A part of a simple query that deallocates was completed; the extended protocol's
@@ -215,6 +225,8 @@ impl Session {
         self.rollback();
         self.ready(Tx::Idle);
         self.copying = false;
+        self.doubt = None;
+        self.residue = None;
     }
 
     fn bind_portal(&mut self, name: &[u8], statement: Option<&Arc<Statement>>) {

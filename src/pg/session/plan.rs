@@ -5,7 +5,7 @@ use super::undo::Undo;
 use crate::pg::statement::{Statement, Statements};
 use crate::pg::wire::{self, HEADER, ParseBody, WireError};
 use crate::route::Wants;
-use crate::sql::{Analysis, Classifier, Step, Why};
+use crate::sql::{Analysis, Classifier, Pin, Step, Why};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -195,9 +195,8 @@ impl Planner<'_> {
         cut: bool,
     ) -> Result<Arc<Analysis>, WireError> {
         session.unnamed = None;
-        session.unclean |= cut;
         let analysis = if cut {
-            unseen()
+            unseen(body)
         } else {
             match body.split_last() {
                 Some((0, sql)) if !sql.contains(&0) => self.classifier.analyse(sql),
@@ -297,9 +296,15 @@ fn end_of(tag: u8, later: usize, len: usize) -> Option<End> {
     }
 }
 
-/// A text that is too long to be looked at.
-fn unseen() -> Arc<Analysis> {
-    Arc::new(Analysis { primary: Some(Why::Unseen), steps: Vec::new() })
+/// A text that is too long to be looked at: it may do anything. One that sets a parameter is
+/// told by its beginning, because PostgreSQL does not list them all.
+fn unseen(beginning: &[u8]) -> Arc<Analysis> {
+    let word = beginning.trim_ascii_start().get(..3).unwrap_or_default();
+    let step = match word.eq_ignore_ascii_case(b"set") {
+        true => Step::Pin(Pin::Setting),
+        false => Step::Hidden,
+    };
+    Arc::new(Analysis { primary: Some(Why::Unseen), steps: vec![step] })
 }
 
 /// The name asked for when a statement is a single `SHOW tidegate.…`.

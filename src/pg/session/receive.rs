@@ -269,6 +269,7 @@ impl Session {
             return Ok(Passage::Ends(Outcome::Fatal(fault)));
         }
         self.copying = false;
+        self.doubt_what_failed(from.owed);
         match from.owed.head() {
             Some(Owed::Replay) => return Err(Desync::Replay(fault.message)),
             Some(Owed::Query { .. } | Owed::Function) => {}

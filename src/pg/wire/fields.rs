@@ -57,6 +57,27 @@ pub fn parse_status(body: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((name, value))
 }
 
+/// DataRow with values in text format. What a malformed row lacks is missing in the answer.
+pub fn parse_row(body: &[u8]) -> Vec<Option<String>> {
+    let Some((count, mut rest)) = body.split_first_chunk::<2>() else { return Vec::new() };
+    let mut row = Vec::new();
+    for _ in 0..u16::from_be_bytes(*count) {
+        let Some((len, after)) = rest.split_first_chunk::<4>() else { break };
+        match usize::try_from(i32::from_be_bytes(*len)) {
+            Err(_) => {
+                row.push(None);
+                rest = after;
+            }
+            Ok(len) => {
+                let Some((value, after)) = after.split_at_checked(len) else { break };
+                row.push(Some(String::from_utf8_lossy(value).into_owned()));
+                rest = after;
+            }
+        }
+    }
+    row
+}
+
 /// ErrorResponse or NoticeResponse, as far as decisions need it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fault {

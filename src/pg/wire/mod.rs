@@ -8,5 +8,7 @@ mod frame;
 pub mod startup;
 
 pub use build::*;
-pub use fields::{Fault, ParseBody, cstr, parse_bind, parse_describe, parse_parse, parse_status};
+pub use fields::{
+    Fault, ParseBody, cstr, parse_bind, parse_describe, parse_parse, parse_row, parse_status,
+};
 pub use frame::{HEADER, Header, MAX_FRAME, WireError, peek};

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::super::analysis::SetValue;
 use super::*;
+use crate::sql::Pin;
 
 /// The statements of the corpus, each with the word in front of it.
 fn corpus() -> Vec<(&'static str, String)> {
@@ -158,7 +159,7 @@ fn what_cannot_move_pins() {
         ("PREPARE p AS SELECT 1", Step::Pin(Pin::SqlPrepare)),
         ("EXECUTE p", Step::Plain),
         ("SELECT nextval('s')", Step::Plain),
-        ("SELEC", Step::Pin(Pin::Mode)),
+        ("SELEC", Step::Hidden),
     ]);
 }
 
@@ -202,7 +203,7 @@ fn what_is_too_long_is_not_looked_at() {
     let classifier = Classifier::new(&Settings { max_statement: 8, ..Settings::default() });
     assert_eq!(classifier.analyse(b"SELECT 1").primary, None);
     let found = classifier.analyse(b"SELECT 12");
-    assert_eq!((found.primary, &found.steps[..]), (Some(Why::Unseen), &[Step::Pin(Pin::Mode)][..]));
+    assert_eq!((found.primary, &found.steps[..]), (Some(Why::Unseen), &[Step::Hidden][..]));
 }
 
 #[test]
@@ -213,7 +214,7 @@ fn other_encodings_are_read_but_nothing_is_replayed_from_them() {
         assert_eq!(word(&classifier.analyse(b"DELETE FROM stra\xdfe")), "write");
         assert_eq!(word(&classifier.analyse(b"SELECT '\x95\\' FROM stra\xdfe")), "unparsed");
         let found = classifier.analyse(b"SET a.b = 'M\xfcnchen'");
-        assert_eq!(found.steps, [Step::Pin(Pin::Mode)]);
+        assert_eq!(found.steps, [Step::Hidden]);
     }
 }
 
