@@ -17,7 +17,7 @@ class Comparison:
     unused: list = field(default_factory=list)
     # Tests that pass only through the proxy.
     gained: list = field(default_factory=list)
-    # Tests that failed through the proxy, and passed when they ran again alone.
+    # Tests that failed through the proxy, and passed when their files ran again.
     unsteady: list = field(default_factory=list)
 
 
@@ -56,7 +56,7 @@ def counts(outcomes):
 def table(comparisons):
     """Lines of markdown."""
     lines = ['| suite | direct: pass, fail, skip | through: pass, fail, skip | only through failing'
-             ' | of these allowed | passing alone |', '|---|---|---|---|---|---|']
+             ' | of these allowed | passed again |', '|---|---|---|---|---|---|']
     for c in comparisons:
         differ = len(c.allowed) + len(c.unexplained) + len(c.unsteady)
         cells = [c.suite, *(' · '.join(f'{n:,}' for n in counts(way))
@@ -74,7 +74,7 @@ def details(comparison):
     for test, why in c.allowed.items():
         lines.append(f'{c.suite}: {test}: allowed: {why}')
     for test in c.unsteady:
-        lines.append(f'{c.suite}: {test}: failed through, and passed when it ran again alone')
+        lines.append(f'{c.suite}: {test}: failed through, and passed when its file ran again')
     for test in c.gained:
         lines.append(f'{c.suite}: {test}: passes only through')
     for pattern in c.unused:

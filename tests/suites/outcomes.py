@@ -1,7 +1,7 @@
 """A plugin for pytest: writes each outcome at once, so that a run that must be ended loses none.
 
 Lines of $SUITE_OUTCOMES: «started\\tTEST» and «OUTCOME\\tTEST». The tests in it are not run again.
-$SUITE_OUTCOMES.only, where there is one: the tests to run, one on a line.
+$SUITE_OUTCOMES.only, where there is one: tests, one on a line; only their files are run.
 """
 import os
 
@@ -20,7 +20,7 @@ def known():
 def pytest_collection_modifyitems(config, items):
     done, only = known(), wanted()
     kept = [i for i in items
-            if flat(i.nodeid) not in done and (only is None or flat(i.nodeid) in only)]
+            if flat(i.nodeid) not in done and (only is None or flat(i.nodeid).partition('::')[0] in only)]
     config.hook.pytest_deselected(items=list(set(items) - set(kept)))
     items[:] = kept
 
@@ -28,7 +28,7 @@ def pytest_collection_modifyitems(config, items):
 def wanted():
     try:
         with open(PATH + '.only') as file:
-            return set(file.read().split('\n'))
+            return {test.partition('::')[0] for test in file.read().split('\n')}
     except FileNotFoundError:
         return None
 

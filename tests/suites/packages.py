@@ -40,6 +40,19 @@ class Kept:
                 file.write(wanted)
         return python
 
+    def npm(self, name, packages):
+        """A folder whose node_modules has these packages, anew whenever it is asked for: suites
+        put their tests into it."""
+        place = self.path(f'npm-{name}')
+        shutil.rmtree(place, ignore_errors=True)
+        os.makedirs(place)
+        with open(os.path.join(place, 'package.json'), 'w') as file:
+            file.write('{"private": true}\n')
+        say(f'installing {" ".join(packages)}')
+        run(['npm', 'install', '--silent', '--no-audit', '--no-fund', '--ignore-scripts',
+             *packages], cwd=place)
+        return place
+
     def sdist(self, name, version, without=()):
         """The unpacked source of a package of PyPI; `without`: folders that would be imported in
         place of what is installed."""

@@ -49,9 +49,7 @@ def _end(child):
 
 def pytest(python, cwd, arguments, env, out, seconds=1800):
     """{test: outcome} of a run of pytest; `out` is the path of its outcomes, logs lie beside it."""
-    for old in (out, out + '.why', out + '.log'):
-        if os.path.exists(old):
-            os.remove(old)
+    forget(out)
     env = env | {'SUITE_OUTCOMES': out, 'PYTHONPATH': HERE, 'PYTHONDONTWRITEBYTECODE': '1'}
     argv = [python, '-m', 'pytest', '-q', '-p', 'outcomes', '-o', f'cache_dir={out}.cache',
             f'--timeout={TEST_SECONDS}', *arguments]
@@ -63,6 +61,13 @@ def pytest(python, cwd, arguments, env, out, seconds=1800):
         if status is not None and 0 <= status <= 5 or len(read(out)) == before:
             break
     return read(out)
+
+
+def forget(out):
+    """Removes what an earlier run wrote."""
+    for old in (out, out + '.why', out + '.log'):
+        if os.path.exists(old):
+            os.remove(old)
 
 
 def read(path):
