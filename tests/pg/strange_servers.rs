@@ -108,7 +108,8 @@ fn answer(word: &str) -> Vec<u8> {
         "short" => b"T\0\0\0\x03".to_vec(),
         "huge" => b"D\x7f\xff\xff\xff".to_vec(),
         "unknown" => frame(b'!', b""),
-        "unowed" => frame(b'1', b""),
+        // An answer to a function call.
+        "unowed" => frame(b'V', b"\0\0\0\0"),
         "status" => frame(b'Z', b"?"),
         "twice" => [frame(b'Z', b"I"), frame(b'Z', b"I")].concat(),
         other => panic!("no answer for {other}"),

@@ -9,7 +9,7 @@ use crate::sql::{SetValue, Step};
 use bytes::{BufMut, BytesMut};
 use thiserror::Error;
 
-/// Frames that are looked into must fit into one read; longer ones are forwarded unseen.
+/// As much of a frame that is looked into must be there; of a longer one, the front tells.
 const LOOK_LIMIT: usize = 48 * 1024;
 
 /// The server said something that nobody is owed: the two sides no longer agree.
@@ -126,7 +126,7 @@ impl Session {
             let rest = &chunk[at..];
             let Some(header) = wire::peek(rest)? else { break };
             let whole = rest.len() >= header.len;
-            if !whole && is_looked_into(header.tag) && header.len <= LOOK_LIMIT {
+            if !whole && is_looked_into(header.tag) && rest.len() < LOOK_LIMIT {
                 break;
             }
             let here = header.len.min(rest.len());
@@ -178,7 +178,7 @@ impl Session {
                 }
                 Ok(Passage::Forward)
             }
-            (Owed::Query { .. } | Owed::Function, b'T' | b'I' | b'c' | b'H' | b'V') => {
+            (Owed::Query { .. }, b'T' | b'I' | b'c' | b'H') | (Owed::Function, b'V') => {
                 Ok(Passage::Forward)
             }
             (Owed::Query { .. }, b'G') => {
@@ -337,6 +337,10 @@ impl Incoming<'_> {
     }
 
     fn drain_says(&mut self, to: &mut Delivery<'_, '_>) {
+        // Never inside of a frame whose rest is still to come.
+        if self.flow.left > 0 {
+            return;
+        }
         while let Some(bytes) = self.owed.said() {
             to.say(&bytes);
         }
