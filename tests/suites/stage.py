@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from harness.process import Processes, wait_for_port
 
 REPLICAS = 2
+# What suites need of a server, whichever of them.
+SETTINGS = {'max_prepared_transactions': 32, 'wal_level': 'logical'}
 WAYS = ('direct', 'through')
 
 
@@ -42,10 +44,10 @@ class Place:
 
 
 class Stage:
-    """`with Stage(binaries, way, settings) as place`: servers, a database, the proxy."""
+    """`with Stage(binaries, way) as place`: servers, a database, the proxy."""
 
-    def __init__(self, binaries, way, settings=None):
-        self.binaries, self.way, self.settings = binaries, way, settings or {}
+    def __init__(self, binaries, way):
+        self.binaries, self.way = binaries, way
 
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory(prefix='tidegate-suite-')
@@ -72,20 +74,18 @@ class Stage:
             return ''
 
     def _servers(self):
-        cluster = self.processes.start('cluster', [self.binaries['cluster'], str(REPLICAS)],
-                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        command = [self.binaries['cluster'], str(REPLICAS),
+                   *(f'{name}={value}' for name, value in SETTINGS.items())]
+        cluster = self.processes.start('cluster', command, stdin=subprocess.PIPE,
+                                       stdout=subprocess.PIPE, text=True)
         self.ports = [int(port) for port in cluster.stdout.readline().split()]
         if len(self.ports) != 1 + REPLICAS:
             raise RuntimeError(f'no cluster:\n{self.processes.log_of(cluster)}')
         primary = self.ports[0]
         # What is acknowledged is on every replica: a suite may read there what it wrote.
-        settings = {'synchronous_commit': 'remote_apply', 'synchronous_standby_names': '2 (*)',
-                    **self.settings}
-        for key, value in settings.items():
-            for port in self.ports if key not in ('synchronous_standby_names',) else [primary]:
-                ask(port, 'postgres', f"ALTER SYSTEM SET {key} = '{value}'")
-        for port in self.ports:
-            ask(port, 'postgres', 'SELECT FROM pg_reload_conf()')
+        ask(primary, 'postgres', 'ALTER SYSTEM SET synchronous_commit = remote_apply')
+        ask(primary, 'postgres', "ALTER SYSTEM SET synchronous_standby_names = '2 (*)'")
+        ask(primary, 'postgres', 'SELECT FROM pg_reload_conf()')
         self._until_synchronous(primary)
         ask(primary, 'postgres', 'CREATE DATABASE suite')
         return primary

@@ -7,11 +7,9 @@ from stage import clean_environment
 VERSION = '5.2.19'
 NAME = f'Django {VERSION}'
 SECONDS = 2400
-LABELS = ['backends', 'basic', 'transactions', 'transaction_hooks', 'queries', 'select_for_update',
-          'postgres_tests', 'schema', 'introspection', 'inspectdb', 'db_functions', 'aggregation',
-          'annotations', 'expressions', 'expressions_window', 'bulk_create', 'get_or_create',
-          'delete', 'constraints', 'indexes', 'raw_query', 'multiple_database', 'model_fields',
-          'lookup', 'update', 'migrations', 'cache']
+LABELS = ['backends', 'basic', 'transactions', 'transaction_hooks', 'select_for_update',
+          'postgres_tests', 'introspection', 'inspectdb', 'bulk_create', 'get_or_create', 'delete',
+          'constraints', 'raw_query', 'multiple_database', 'update', 'cache']
 
 
 def prepare(kept):
