@@ -1,6 +1,6 @@
 # Everything here does its own set-up on a fresh Debian machine with Rust, and shows progress.
 SECONDS ?= 60
-.PHONY: help setup demo release test bench fuzz soak
+.PHONY: help setup demo release test bench suites fuzz soak
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
 demo: release ## three PostgreSQL servers, the proxy, a workload, a live view (CHECK=1: scripted, no terminal)
@@ -13,6 +13,9 @@ test: ## everything that CI runs
 bench: setup ## beside PgBouncer and HAProxy, interleaved (ARGS=--quick; ARGS=--help)
 	@tests/setup pgbouncer haproxy strace python3
 	bench/run $(ARGS)
+suites: setup ## other people's test suites, direct and through (ARGS="--only psycopg,asyncpg")
+	@tests/setup $$(tests/suites/needs)
+	@tests/suites/run $(ARGS)
 fuzz: setup ## each fuzz target for SECONDS (60)
 	@tests/fuzz/run $(SECONDS)
 soak: setup ## the load tests of the test suite for SECONDS (60), in a release build

@@ -229,7 +229,12 @@ impl Arriving {
     }
 
     async fn first_packet(&mut self) -> Result<First, Stopped> {
+        // Terminate: some clients say goodbye before they say who they are.
+        const GOODBYE: &[u8] = b"X\0\0\0\x04";
         loop {
+            if self.input.starts_with(GOODBYE) {
+                return Err(Stopped::Quietly);
+            }
             match startup::take(&mut self.input) {
                 Ok(Some(first)) => return Ok(first),
                 Ok(None) => self.read().await?,

@@ -178,6 +178,7 @@ impl Client {
             match self.poll_client_input(cx) {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(Leaving::Gone)),
                 Poll::Ready(Ok(_)) => {}
+                Poll::Pending if self.need_not_be_whole() => return Poll::Ready(Ok(End::Open)),
                 Poll::Pending => {
                     self.entry.listen(cx);
                     // It may have been told between the look and the listening.
@@ -189,6 +190,16 @@ impl Client {
                 }
             }
         }
+    }
+
+    /// The server that will answer is settled, so nothing is gained by waiting for the Sync: a
+    /// client may wait for an error in between, which a server reports at once.
+    fn need_not_be_whole(&mut self) -> bool {
+        let goes_on = self.link.is_some() && self.batch.len > 0;
+        if goes_on {
+            self.batch.end = Some(End::Open);
+        }
+        goes_on
     }
 
     /// It was told to go. A drain lets a transaction end first.

@@ -32,6 +32,7 @@ fn look(root: Node<'_>, functions: &Functions) -> Part {
             | Node::DeleteStmt(_)
             | Node::MergeStmt(_) => (Some(Why::WritingSelect), Step::Plain),
             Node::RangeVar(table) => (relation(table), Step::Plain),
+            Node::ColumnRef(column) => (of_a_sequence(column), Step::Plain),
             _ => (None, Step::Plain),
         };
         part.primary = stronger(part.primary, why);
@@ -64,6 +65,13 @@ fn from_select(select: &nodes::SelectStmt) -> (Option<Why>, Step) {
 pub(super) fn relation(table: &nodes::RangeVar) -> Option<Why> {
     let local = local_relation(table.schemaname(), table.relname().unwrap_or_default());
     local.then_some(Why::Session)
+}
+
+/// A sequence on a standby is up to 32 values ahead (`SEQ_LOG_VALS` of PostgreSQL's sequence.c).
+/// Only its columns tell it from a table.
+fn of_a_sequence(column: &nodes::ColumnRef) -> Option<Why> {
+    let name = column.fields().iter().last().and_then(|field| field.as_str());
+    matches!(name, Some("last_value" | "log_cnt" | "is_called")).then_some(Why::Session)
 }
 
 /// The pin of a relation about to be created.

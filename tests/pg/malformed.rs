@@ -113,3 +113,12 @@ async fn nonsense_before_the_login() {
     }
     assert!(Wire::start(running.postgres).await.is_alive().await);
 }
+
+#[tokio::test]
+async fn a_goodbye_before_the_login_is_not_answered() {
+    let servers = shared::single().await;
+    let running = proxy(&servers).start().await;
+    let mut wire = Wire::open(running.postgres).await;
+    wire.send(&frame(b'X', b"")).await;
+    assert_eq!(wire.rest().await, []);
+}

@@ -1,5 +1,6 @@
 //! A client's bytes mean the same wherever the network cuts them.
 
+use crate::differ::{q, same, step, until};
 use crate::shared;
 use crate::support::proxy::proxy;
 use crate::wire::*;
@@ -73,4 +74,15 @@ async fn a_conversation_byte_by_byte() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     assert_eq!(answers(&mut wire, times).await, expected);
+}
+
+#[tokio::test]
+async fn an_error_inside_a_transaction_is_told_before_the_sync() {
+    let servers = shared::single().await;
+    let running = proxy(&servers).start().await;
+    let server = servers.primary().address().parse().expect("an address");
+    let batch = [unnamed("SELECT 1"), unnamed("SELECT 1/0"), unnamed("SELECT 2")];
+    let steps =
+        [q("BEGIN"), until(b'E', 1, &batch), step(&[unnamed("SELECT 3"), sync()]), q("ROLLBACK")];
+    same(server, &running, &steps).await;
 }
