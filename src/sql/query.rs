@@ -59,7 +59,7 @@ pub(super) fn relation(table: &nodes::RangeVar) -> Option<Why> {
 /// A sequence on a standby is up to 32 values ahead (`SEQ_LOG_VALS` of PostgreSQL's sequence.c).
 /// Only its columns tell it from a table.
 fn of_a_sequence(column: &nodes::ColumnRef) -> Option<Why> {
-    let name = column.fields().iter().last().and_then(|field| field.as_str());
+    let name = column.fields().iter().next_back().and_then(|field| field.as_str());
     matches!(name, Some("last_value" | "log_cnt" | "is_called")).then_some(Why::Session)
 }
 
