@@ -177,15 +177,16 @@ fn skim(
     fault: &mut Option<Fault>,
     look: &mut impl FnMut(u8, &[u8]),
 ) -> (usize, bool) {
-    let mut at = 0;
+    let (mut at, mut ready) = (0, false);
     while let Ok(Some(header)) = wire::peek(&chunk[at..]) {
         let Some(frame) = chunk.get(at..at + header.len) else { break };
         at += header.len;
         match header.tag {
             b'E' => *fault = Some(Fault::parse(&frame[HEADER..])),
-            b'Z' => return (at, true),
+            // What the server says by itself right behind it must not wait for more to come.
+            b'Z' => ready = true,
             tag => look(tag, frame),
         }
     }
-    (at, false)
+    (at, ready)
 }
