@@ -52,6 +52,21 @@ impl Tx {
     }
 }
 
+/// Parameters as a server reported them last, in the order of its greeting.
+#[derive(Clone, Debug, Default)]
+pub struct Reported(pub Vec<(Box<[u8]>, Box<[u8]>)>);
+
+impl Reported {
+    /// The body of a ParameterStatus.
+    pub fn take(&mut self, body: &[u8]) {
+        let Some((name, value)) = super::wire::parse_status(body) else { return };
+        match self.0.iter_mut().find(|(known, _)| **known == *name) {
+            Some((_, known)) => *known = value.into(),
+            None => self.0.push((name.into(), value.into())),
+        }
+    }
+}
+
 /// What is known of a server connection while a session works on it.
 #[derive(Debug, Default)]
 pub struct Backend {
@@ -60,6 +75,7 @@ pub struct Backend {
     pub params: Arc<Params>,
     /// Prepared statements kept at most.
     pub max_prepared: usize,
+    pub reported: Reported,
     /// The client that was served last.
     pub last_session: u64,
 }
