@@ -86,6 +86,8 @@ struct Named {
     statement: Arc<Statement>,
     /// The client may know its types.
     seen: bool,
+    /// They count in the order in which they were prepared.
+    number: u64,
 }
 
 type Names = HashMap<Box<[u8]>, Named, foldhash::fast::RandomState>;
@@ -109,6 +111,8 @@ pub struct Session {
     place: Option<(Arc<Params>, Place)>,
     unnamed: Option<Arc<Statement>>,
     named: Names,
+    /// Statements named so far.
+    numbers: u64,
     /// The effect of the statement in the unnamed portal, and of named portals.
     portal: Option<Arc<Analysis>>,
     portals: Vec<(Box<[u8]>, Arc<Analysis>)>,
@@ -129,6 +133,7 @@ impl Session {
             place: None,
             unnamed: None,
             named: HashMap::default(),
+            numbers: 0,
             portal: None,
             portals: Vec::new(),
             copying: false,
@@ -152,7 +157,8 @@ impl Session {
     }
 
     fn define(&mut self, name: &[u8], statement: Arc<Statement>) {
-        self.named.insert(name.into(), Named { statement, seen: false });
+        self.numbers += 1;
+        self.named.insert(name.into(), Named { statement, seen: false, number: self.numbers });
     }
 
     /// Forgets a statement; answers with how to get it back.
