@@ -1,5 +1,6 @@
 //! One client after its login: takes a batch, finds it a server, has it answered, lets go.
 
+mod hear;
 mod loss;
 mod settle;
 
@@ -68,6 +69,8 @@ pub(super) struct Client {
     node: Option<NodeId>,
     /// An open batch failed for want of its server: its rest is skipped.
     skipping: bool,
+    /// It listens.
+    ears: Option<Box<hear::Ears>>,
     pub(super) pools: Arc<UserPools>,
     pub(super) engine: Arc<Engine>,
 }
@@ -107,6 +110,7 @@ impl Client {
             link: None,
             node: None,
             skipping: false,
+            ears: None,
             cluster: arrived.cluster,
             pools: arrived.pools,
             entry: arrived.entry,
@@ -145,6 +149,9 @@ impl Client {
         } else {
             self.perform().await?;
         }
+        if self.session.take_held_ready() {
+            Box::pin(self.tell_what_is_heard()).await;
+        }
         if let Some(doubt) = self.session.take_doubt() {
             // Boxed: it is rare, and its state would make every idle client larger.
             Box::pin(self.settle(doubt)).await?;
@@ -166,6 +173,10 @@ impl Client {
                     Poll::Pending => {}
                 }
             }
+            if self.has_mail() {
+                self.deliver_mail()?;
+                continue;
+            }
             if let Err(error) = self.plan() {
                 return Poll::Ready(Err(Leaving::Refused(Refusal::Protocol(error.to_string()))));
             }
@@ -182,7 +193,7 @@ impl Client {
                 Poll::Pending => {
                     self.entry.listen(cx);
                     // It may have been told between the look and the listening.
-                    if self.must_go() {
+                    if self.must_go() || self.has_mail() {
                         continue;
                     }
                     self.rest();
@@ -278,6 +289,9 @@ impl Client {
             {
                 return self.after(ended);
             }
+            if self.batch.listens {
+                Box::pin(self.prepare_to_hear()).await;
+            }
             self.flow.open = self.batch.end == Some(End::Open);
             self.send_batch();
             if !movable {
@@ -353,6 +367,9 @@ impl Client {
         self.cluster.counters.routed(decision.because);
         let (server, key) = (lease.entry.id, lease.cancel.clone());
         lease.entry.client.store(self.entry.id, Ordering::Relaxed);
+        if wants != Wants::Read {
+            lease.entry.writer.store(self.entry.id, Ordering::Relaxed);
+        }
         self.entry.link(CancelTarget { node, server, key });
         self.entry.set_state(ClientState::Active);
         self.cluster.begin(node, wants);
@@ -397,12 +414,8 @@ impl Client {
         let Some(lease) = self.link.take() else { return };
         lease.entry.client.store(0, Ordering::Relaxed);
         lease.entry.prepared.store(lease.backend.prepared.len() as u64, Ordering::Relaxed);
-        let residue = self.session.residue.take();
         if !cancelled && self.owed.is_empty() && !self.owed.is_skipping() {
-            match residue {
-                Some(residue) => super::welcome::reset_and_give_back(lease, residue),
-                None => lease.give_back(),
-            }
+            self.return_server(lease);
         }
     }
 

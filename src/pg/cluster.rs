@@ -3,6 +3,7 @@
 use super::auth::{self, ServerSecret, UserTable};
 use super::connect::{ConnectError, Node, PgConnector};
 use super::counters::Counters;
+use super::listen::Hubs;
 use super::statement::Statements;
 use super::welcome::Welcomes;
 use crate::monitor::Handle;
@@ -47,6 +48,8 @@ pub struct Cluster {
     pub welcomes: Welcomes,
     /// Users that the database was asked for.
     pub asked: super::users::Asked,
+    /// Who listens in the place of sessions.
+    pub hubs: Hubs,
     budgets: Vec<Arc<Budget>>,
     pools: Mutex<HashMap<PoolKey, Arc<UserPools>>>,
     paused: watch::Sender<bool>,
@@ -125,6 +128,7 @@ impl Cluster {
             users: parts.users,
             welcomes: Welcomes::default(),
             asked: Default::default(),
+            hubs: Hubs::default(),
             budgets,
             pools: Mutex::default(),
             paused: watch::channel(false).0,

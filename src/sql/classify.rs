@@ -103,8 +103,14 @@ fn session_statement(stmt: Node<'_>, text: &str) -> Part {
         }),
         // Its body runs at each EXECUTE, on the same, pinned connection.
         Node::PrepareStmt(_) => session(Step::Pin(Pin::SqlPrepare)),
-        Node::ListenStmt(_) => session(Step::Pin(Pin::Listen)),
-        Node::UnlistenStmt(_) => session(Step::Releases),
+        Node::ListenStmt(stmt) => {
+            session(Step::Listen(stmt.conditionname().unwrap_or_default().into()))
+        }
+        Node::UnlistenStmt(stmt) => session(match stmt.conditionname() {
+            Some(channel) => Step::Unlisten(channel.into()),
+            None => Step::UnlistenAll,
+        }),
+        Node::NotifyStmt(_) => Part::primary(Why::Write).step(Step::Notify),
         Node::LoadStmt(_) => session(Step::Pin(Pin::Load)),
         _ => definition(stmt, text),
     }

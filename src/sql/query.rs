@@ -46,9 +46,10 @@ fn look(root: Node<'_>, functions: &Functions) -> Part {
 /// One statement has one step: a pin says the most, because its end is proven like all else.
 fn rank(step: &Step) -> u8 {
     match step {
-        Step::Pin(_) => 3,
-        Step::Hidden => 2,
-        Step::Releases => 1,
+        Step::Pin(_) => 4,
+        Step::Hidden => 3,
+        Step::Releases => 2,
+        Step::Notify => 1,
         _ => 0,
     }
 }
@@ -93,6 +94,7 @@ fn function(
         Call::Unknown => (Some(Why::Function), Step::Hidden),
         Call::SessionLock => (Some(Why::Function), Step::Pin(Pin::AdvisoryLock)),
         Call::SessionUnlock => (Some(Why::Function), Step::Releases),
+        Call::Notify => (Some(Why::Function), Step::Notify),
         Call::CurrentSetting => {
             *by_shape = false;
             ((!same_everywhere(call)).then_some(Why::Function), Step::Plain)

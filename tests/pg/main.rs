@@ -11,6 +11,7 @@ mod doubtful;
 mod faults;
 mod login;
 mod malformed;
+mod notify;
 mod random;
 mod replica_loss;
 mod shared;

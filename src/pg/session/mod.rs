@@ -5,6 +5,7 @@
 //! [`send`] turns it into what the server gets, [`receive`] turns the server's answers into what
 //! the client gets. The sockets are moved by `pg::exchange`.
 
+pub mod hears;
 pub mod owed;
 pub mod plan;
 pub mod proof;
@@ -16,6 +17,7 @@ use super::params::{Params, Variables};
 use super::statement::{OnServer, Statement};
 use crate::route::Consistency;
 use crate::sql::{Analysis, Pin, Step};
+use hears::Hears;
 use proof::{Doubt, Residue};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -69,6 +71,12 @@ pub struct Session {
     pub pin: Option<Pin>,
     /// What the next session must not find on the server.
     pub residue: Option<Residue>,
+    /// What it listens to, if anything.
+    pub hears: Option<Box<Hears>>,
+    /// The end of an answer waits for the notifications that belong before it.
+    ready_held: bool,
+    /// It notified, or may have.
+    pub notified: bool,
     /// What only the server knows of what it keeps for this session.
     doubt: Option<Doubt>,
     unnamed: Option<Arc<Statement>>,
@@ -87,6 +95,9 @@ impl Session {
             tx: Tx::Idle,
             pin,
             residue: None,
+            hears: None,
+            ready_held: false,
+            notified: false,
             doubt: None,
             unnamed: None,
             named: HashMap::default(),
@@ -160,24 +171,41 @@ impl Session {
             Step::Plain | Step::Begin { .. } | Step::DiscardOther | Step::ShowTidegate(_) => {}
             Step::Commit | Step::Rollback => {
                 if tag.starts_with(b"COMMIT") {
-                    self.variables.commit()
+                    self.commit()
                 } else {
                     self.rollback()
                 }
             }
-            Step::Savepoint(name) => self.variables.savepoint(name),
-            Step::Release(name) => self.variables.release(name),
-            Step::RollbackTo(name) => self.variables.rollback_to(name),
+            Step::Savepoint(name) => {
+                self.variables.savepoint(name);
+                self.hear_of(step);
+            }
+            Step::Release(name) => {
+                self.variables.release(name);
+                self.hear_of(step);
+            }
+            Step::RollbackTo(name) => {
+                self.variables.rollback_to(name);
+                self.hear_of(step);
+            }
             Step::Set { name, value } => self.variables.set(name, value),
             Step::Reset(name) => self.variables.reset(name),
             Step::ResetAll => self.variables.reset_all(false),
             Step::Deallocate(_) | Step::DeallocateAll => self.doubts(Doubt::Pin),
             Step::DiscardTemp | Step::Releases => self.doubts(Doubt::Pin),
-            Step::Hidden => self.doubts(Doubt::Everything),
+            Step::Listen(channel) => self.listen(channel),
+            Step::Unlisten(channel) => self.unlisten(Some(channel)),
+            Step::UnlistenAll => self.unlisten(None),
+            Step::Notify => self.notified = true,
+            Step::Hidden => {
+                self.notified = true;
+                self.doubts(Doubt::Everything);
+            }
             Step::DiscardAll => {
                 self.variables.reset_all(true);
                 // The server commits it at once: what fails later in the pipeline leaves it.
                 self.variables.commit();
+                self.hear_of(step);
                 self.unpin();
             }
             Step::Pin(reason) => {
@@ -187,8 +215,14 @@ impl Session {
         }
     }
 
+    fn commit(&mut self) {
+        self.variables.commit();
+        self.hear_of(&Step::Commit);
+    }
+
     fn rollback(&mut self) {
         self.variables.rollback();
+        self.hear_of(&Step::Rollback);
         self.doubts(Doubt::Pin);
     }
 
@@ -208,7 +242,7 @@ impl Session {
     /// ReadyForQuery said so.
     fn ready(&mut self, tx: Tx) {
         if tx == Tx::Idle {
-            self.variables.commit();
+            self.commit();
             self.portal = None;
             self.portals.clear();
         }
@@ -227,6 +261,8 @@ impl Session {
         self.copying = false;
         self.doubt = None;
         self.residue = None;
+        self.ready_held = false;
+        self.notified = false;
     }
 
     fn bind_portal(&mut self, name: &[u8], statement: Option<&Arc<Statement>>) {

@@ -42,6 +42,16 @@ pub enum Item {
 }
 
 impl Item {
+    fn analysis(&self) -> Option<&Analysis> {
+        match self {
+            Item::Query(analysis) => Some(analysis),
+            Item::Parse { statement, .. } | Item::Bind { statement: Some(statement), .. } => {
+                Some(&statement.analysis)
+            }
+            _ => None,
+        }
+    }
+
     /// What it changed in the session when it was planned.
     pub fn undo(&self) -> Option<Undo> {
         match self {
@@ -88,6 +98,8 @@ pub struct Batch {
     pub primary: Option<Why>,
     /// It holds a BEGIN READ ONLY or plain reads only: see `wants`.
     pub statements: usize,
+    /// A LISTEN is among them.
+    pub listens: bool,
     /// Portals that it binds, where their statements have an effect or earlier ones had.
     bound: Vec<Bound>,
 }
@@ -102,6 +114,7 @@ impl Batch {
         self.end = None;
         self.primary = None;
         self.statements = 0;
+        self.listens = false;
         self.bound.clear();
     }
 
@@ -124,6 +137,12 @@ impl Batch {
     fn count(&mut self, analysis: &Analysis) {
         self.statements += 1;
         self.primary = self.primary.or(analysis.primary);
+        self.listens |= analysis.channels().next().is_some();
+    }
+
+    /// The channels of its LISTENs.
+    pub fn channels(&self) -> impl Iterator<Item = &str> {
+        self.frames.iter().filter_map(|frame| frame.item.analysis()).flat_map(|a| a.channels())
     }
 }
 

@@ -156,7 +156,8 @@ impl Session {
         match header.tag {
             b'D' | b'd' => return from.row(header.tag),
             b'S' => return Ok(self.parameter(body, from)),
-            b'N' | b'A' => return Ok(from.unless_replaying()),
+            b'N' => return Ok(from.unless_replaying()),
+            b'A' => return Ok(self.notification(body)),
             b'E' => return self.error(body, from, to),
             b'Z' => return self.ready_for_query(body, from),
             _ => {}
@@ -255,6 +256,29 @@ impl Session {
         }
     }
 
+    /// What the hub shares out comes from the hub alone.
+    fn notification(&self, body: &[u8]) -> Passage {
+        let Some(hears) = &self.hears else { return Passage::Forward };
+        let said = wire::parse_notification(body);
+        let channel = said.and_then(|said| std::str::from_utf8(said.channel).ok());
+        match channel.is_some_and(|channel| hears.is_served(channel)) {
+            true => Passage::Swallow,
+            false => Passage::Forward,
+        }
+    }
+
+    /// What a server said by itself while it was asked something.
+    pub fn pass_on(&self, mut said: &[u8], to: &mut BytesMut) {
+        while let Ok(Some(header)) = wire::peek(said) {
+            let Some((frame, rest)) = said.split_at_checked(header.len) else { break };
+            if header.tag != b'A' || matches!(self.notification(&frame[HEADER..]), Passage::Forward)
+            {
+                to.put_slice(frame);
+            }
+            said = rest;
+        }
+    }
+
     fn error(
         &mut self,
         body: &[u8],
@@ -314,6 +338,10 @@ impl Session {
         }
         self.copying = false;
         self.ready(tx);
+        if self.hears.is_some() && tx == Tx::Idle && from.owed.is_empty() {
+            self.ready_held = true;
+            return Ok(Passage::Swallow);
+        }
         Ok(Passage::Forward)
     }
 }
@@ -375,7 +403,7 @@ impl Incoming<'_> {
 
 /// Their bodies matter, so they must be whole.
 fn is_looked_into(tag: u8) -> bool {
-    matches!(tag, b'C' | b'Z' | b'S' | b'E')
+    matches!(tag, b'C' | b'Z' | b'S' | b'E' | b'A')
 }
 
 /// What is held back at most while no row and no end of an answer is there, in bytes.

@@ -9,6 +9,7 @@ pub mod startup;
 
 pub use build::*;
 pub use fields::{
-    Fault, ParseBody, cstr, parse_bind, parse_describe, parse_parse, parse_row, parse_status,
+    Fault, Notification, ParseBody, cstr, parse_bind, parse_describe, parse_notification,
+    parse_parse, parse_row, parse_status,
 };
 pub use frame::{HEADER, Header, MAX_FRAME, WireError, peek};

@@ -1,0 +1,125 @@
+//! What waits for a session that listens, until it may be told.
+
+use crate::pg::registry::ClientEntry;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Bytes that wait for one session at most. PostgreSQL keeps up to 8 GiB on its disk; here a
+/// client that does not take its notifications is ended before it costs memory.
+const LIMIT: usize = 4 * 1024 * 1024;
+
+/// A notification as the client gets it. Its bytes are shared by all who hear it.
+#[derive(Clone, Debug)]
+pub struct Letter {
+    pub channel: Arc<str>,
+    pub frame: Bytes,
+}
+
+impl Letter {
+    /// What it costs its mailbox, which keeps a handle of it.
+    fn size(&self) -> usize {
+        self.frame.len() + size_of::<Letter>()
+    }
+}
+
+#[derive(Debug, Default)]
+struct Content {
+    letters: VecDeque<Letter>,
+    bytes: usize,
+    overflowed: bool,
+}
+
+/// Notifications for one session, in their order.
+#[derive(Debug)]
+pub struct Mailbox {
+    owner: Arc<ClientEntry>,
+    content: Mutex<Content>,
+}
+
+impl Mailbox {
+    pub fn new(owner: Arc<ClientEntry>) -> Mailbox {
+        Mailbox { owner, content: Mutex::default() }
+    }
+
+    /// The client's number.
+    pub fn id(&self) -> u64 {
+        self.owner.id
+    }
+
+    /// Adds a letter and wakes the client; one too many empties the box for good.
+    pub fn put(&self, letter: &Letter) {
+        {
+            let mut content = self.content.lock();
+            content.bytes += letter.size();
+            if content.overflowed || content.bytes > LIMIT {
+                *content = Content { overflowed: true, ..Content::default() };
+            } else {
+                content.letters.push_back(letter.clone());
+            }
+        }
+        self.owner.wake();
+    }
+
+    /// All that is there.
+    pub fn take(&self) -> VecDeque<Letter> {
+        let mut content = self.content.lock();
+        content.bytes = 0;
+        std::mem::take(&mut content.letters)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.content.lock().letters.is_empty()
+    }
+
+    /// Letters were thrown away: whoever misses some must not go on as if it had them all.
+    pub fn has_overflowed(&self) -> bool {
+        self.content.lock().overflowed
+    }
+
+    #[cfg(test)]
+    pub(super) fn of(id: u64) -> Arc<Mailbox> {
+        use crate::pg::registry::NewClient;
+        let new = NewClient {
+            user: "u".into(),
+            database: "d".into(),
+            cluster: "c".into(),
+            address: ([127, 0, 0, 1], 1).into(),
+            tls: false,
+            secret: Box::default(),
+            application: "".into(),
+        };
+        Arc::new(Mailbox::new(Arc::new(ClientEntry::new(id, new))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_box_that_nobody_empties_is_emptied_and_says_so() {
+        let mailbox = Mailbox::of(1);
+        let letter = Letter { channel: "c".into(), frame: vec![0; 8000].into() };
+        for _ in 0..LIMIT / letter.size() {
+            mailbox.put(&letter);
+        }
+        assert!(!mailbox.has_overflowed() && !mailbox.is_empty());
+        mailbox.put(&letter);
+        assert!(mailbox.has_overflowed() && mailbox.is_empty());
+        mailbox.put(&letter);
+        assert!(mailbox.has_overflowed() && mailbox.is_empty());
+    }
+
+    #[test]
+    fn a_box_that_is_emptied_in_time_never_overflows() {
+        let mailbox = Mailbox::of(1);
+        let letter = Letter { channel: "c".into(), frame: vec![0; 8000].into() };
+        for _ in 0..LIMIT / 1000 {
+            mailbox.put(&letter);
+            assert_eq!(mailbox.take().len(), 1);
+        }
+        assert!(!mailbox.has_overflowed());
+    }
+}
