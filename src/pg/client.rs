@@ -126,7 +126,6 @@ impl Client {
             }
         };
         if let Leaving::Refused(refusal) = &leaving {
-            self.output.clear();
             refuse::put(&mut self.output, refusal, refuse::Severity::Fatal);
             let farewell = poll_fn(|cx| self.poll_to_client(cx));
             let _ = tokio::time::timeout(LAST_WORDS, farewell).await;

@@ -7,7 +7,7 @@ mod peers;
 mod stats;
 
 pub use nodes::{Cluster, Node, PoolLimits};
-pub use peers::{Client, ClientState, Pool, Route, Server, ServerState};
+pub use peers::{Client, ClientState, Listening, Pool, Route, Server, ServerState};
 pub use stats::Stats;
 
 use serde::{Serialize, Serializer};
@@ -30,6 +30,8 @@ pub struct Proxy {
     pub pools: Vec<Pool>,
     pub clients: Vec<Client>,
     pub servers: Vec<Server>,
+    /// The connections that listen for clients.
+    pub listening: Vec<Listening>,
     pub stats: Vec<Stats>,
 }
 
@@ -46,6 +48,7 @@ impl Proxy {
             pools: Vec::new(),
             clients: Vec::new(),
             servers: Vec::new(),
+            listening: Vec::new(),
             stats: Vec::new(),
         }
     }

@@ -12,6 +12,7 @@ mod faults;
 mod login;
 mod malformed;
 mod notify;
+mod notify_loss;
 mod random;
 mod replica_loss;
 mod shared;

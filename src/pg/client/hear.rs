@@ -6,7 +6,7 @@ use super::{Client, Leaving};
 use crate::pg::cluster::Lease;
 use crate::pg::listen::{Hub, Mailbox, Wanted};
 use crate::pg::session::Tx;
-use crate::pg::{welcome, wire};
+use crate::pg::{refuse, welcome, wire};
 use crate::refusal::Refusal;
 use crate::sql::Pin;
 use std::future::poll_fn;
@@ -104,7 +104,10 @@ impl Client {
     /// Tells an idle client what there is; one that has missed some is sent away.
     pub(super) fn deliver_mail(&mut self) -> Result<(), Leaving> {
         if self.ears.as_ref().is_some_and(|ears| ears.mailbox.has_overflowed()) {
-            return Err(Leaving::Refused(Refusal::Overflow));
+            let refusal = Refusal::Overflow;
+            tracing::warn!(client = self.entry.id, %refusal, "a client is sent away");
+            self.cluster.counters.refused.with(refuse::sqlstate(&refusal)).increment();
+            return Err(Leaving::Refused(refusal));
         }
         self.tell();
         Ok(())

@@ -10,7 +10,7 @@ use crate::pg::server::{ExchangeError, Server};
 use crate::pg::wire::{self, Fault, HEADER};
 use crate::pool::Connector;
 use crate::task::{Backoff, Stop, chance};
-use crate::topology::NodeId;
+use crate::topology::{NodeId, Snapshot};
 use parking_lot::Mutex;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -31,11 +31,15 @@ const PREPARE: &str = "SET client_encoding TO 'UTF8'; \
     SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name IN \
     ('statement_timeout', 'lock_timeout', 'idle_session_timeout', 'transaction_timeout')";
 
-/// Why a connection that listens is over.
+/// Why there is no connection that listens.
 #[derive(Debug, Error)]
 enum Lost {
     #[error("{0}")]
     Exchange(#[from] ExchangeError),
+    #[error("no connection: {0}")]
+    Connect(#[from] ConnectError),
+    #[error("there is no primary")]
+    NoPrimary,
     #[error("no answer within {0:?}")]
     Silent(Duration),
     #[error("another node is the primary")]
@@ -52,13 +56,21 @@ pub struct Hub {
     roster: Mutex<Roster>,
     /// How to come in: as the user who listened last.
     pools: Mutex<Option<Arc<UserPools>>>,
+    /// Where the connection is, if there is one.
+    node: Mutex<Option<NodeId>>,
     /// There is something to tell the server.
     wake: Notify,
 }
 
 impl Hub {
     pub(super) fn new(database: Arc<str>) -> Hub {
-        Hub { database, roster: Mutex::default(), pools: Mutex::new(None), wake: Notify::new() }
+        Hub {
+            database,
+            roster: Mutex::default(),
+            pools: Mutex::default(),
+            node: Mutex::default(),
+            wake: Notify::new(),
+        }
     }
 
     pub(super) fn listen(&self, wanted: &Wanted<'_>) -> oneshot::Receiver<()> {
@@ -92,6 +104,10 @@ impl Hub {
         self.roster.lock().heard()
     }
 
+    pub fn node(&self) -> Option<NodeId> {
+        *self.node.lock()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.roster.lock().is_empty()
     }
@@ -100,56 +116,53 @@ impl Hub {
     pub(super) async fn run(self: Arc<Self>, cluster: Arc<Cluster>, mut stop: Stop) {
         let mut backoff = Backoff::new(FIRST_RETRY, LAST_RETRY);
         let mut again = false;
-        while !stop.is_set() {
+        while !stop.is_set() && !cluster.hubs.retire(&self) {
             let primary = cluster.monitor.published().load().primary;
-            let lost = match primary {
-                Some(node) => match self.connect(node).await {
-                    Ok(mut server) => {
-                        backoff.reset();
-                        self.greet(&cluster, node, again);
-                        again = true;
-                        let lost = self.serve(&mut server, &cluster, node, &mut stop).await;
-                        format!("the connection was lost: {lost}")
-                    }
-                    Err(error) => format!("no connection: {error}"),
-                },
-                None => "there is no primary".into(),
+            let opened = match primary {
+                Some(node) => self.connect(node).await.map(|server| (node, server)),
+                None => Err(Lost::NoPrimary),
             };
+            let lost = match opened {
+                Ok((node, mut server)) => {
+                    backoff.reset();
+                    self.greet(&cluster, node, std::mem::replace(&mut again, true));
+                    self.serve(&mut server, &cluster, node, &mut stop).await
+                }
+                Err(lost) => lost,
+            };
+            *self.node.lock() = None;
             self.roster.lock().disconnected();
-            if cluster.hubs.retire(&self) {
-                break;
+            if matches!(lost, Lost::Unneeded | Lost::Stopped) {
+                continue;
             }
-            tracing::warn!(
-                cluster = &*cluster.name,
-                database = &*self.database,
-                lost,
-                "notifications are not heard"
-            );
-            // Cancel-safe, both.
+            let (name, database) = (&*cluster.name, &*self.database);
+            tracing::warn!(cluster = name, database, %lost, "nobody hears notifications");
+            let another = |seen: &Snapshot| seen.primary.is_some() && seen.primary != primary;
+            // All branches are cancel-safe.
             tokio::select! {
                 () = tokio::time::sleep(backoff.next(chance())) => {}
+                _ = cluster.monitor.wait_for(another) => {}
                 () = stop.stopped() => {}
             }
         }
         self.roster.lock().disconnected();
     }
 
-    async fn connect(&self, node: NodeId) -> Result<Box<Server>, String> {
+    async fn connect(&self, node: NodeId) -> Result<Box<Server>, Lost> {
         let pools = self.pools.lock().clone();
-        let Some(pools) = pools else { return Err("nobody has listened yet".into()) };
+        let Some(pools) = pools else { return Err(Lost::Unneeded) };
         let pool = &pools.nodes[usize::from(node.0)];
-        let in_words = |error: ConnectError| error.to_string();
-        let mut server = pool.connector().connect().await.map_err(in_words)?;
+        let mut server = pool.connector().connect().await?;
         let limit = pool.settings().connect_timeout;
         match tokio::time::timeout(limit, server.run(PREPARE, |_, _| {})).await {
-            Ok(Ok(())) => Ok(server),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err(format!("no answer within {limit:?}")),
+            Ok(prepared) => prepared.map(|()| server).map_err(Lost::Exchange),
+            Err(_) => Err(Lost::Silent(limit)),
         }
     }
 
     fn greet(&self, cluster: &Cluster, node: NodeId, again: bool) {
         self.roster.lock().connected();
+        *self.node.lock() = Some(node);
         let (cluster_name, database) = (&*cluster.name, &*self.database);
         let node = &*cluster.node_name(node);
         if again {
@@ -185,6 +198,10 @@ impl Hub {
                 needed = Instant::now();
             }
             let deadline = asked.map_or(needed + GRACE, |asked| asked + limit);
+            let crowded = self.roster.lock().take_crowded();
+            for mailbox in crowded {
+                mailbox.wait_for_room().await;
+            }
             // All branches are cancel-safe: what was read is in the connection or shared out.
             tokio::select! {
                 heard = poll_fn(|cx| self.poll_hear(server, cluster, node, cx)) => match heard {

@@ -5,10 +5,17 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
 
 /// Bytes that wait for one session at most. PostgreSQL keeps up to 8 GiB on its disk; here a
 /// client that does not take its notifications is ended before it costs memory.
-const LIMIT: usize = 4 * 1024 * 1024;
+const LIMIT: usize = 8 * 1024 * 1024;
+/// From here on the hub hears no more until the client has had its chance to take some, so that
+/// no burst is too much for a client that does take them.
+const CROWDED: usize = 1024 * 1024;
+/// How long it may take that chance, once.
+const CHANCE: Duration = Duration::from_secs(1);
 
 /// A notification as the client gets it. Its bytes are shared by all who hear it.
 #[derive(Clone, Debug)]
@@ -29,6 +36,8 @@ struct Content {
     letters: VecDeque<Letter>,
     bytes: usize,
     overflowed: bool,
+    /// It was waited for in vain, and is not again before it was emptied.
+    had_its_chance: bool,
 }
 
 /// Notifications for one session, in their order.
@@ -36,11 +45,12 @@ struct Content {
 pub struct Mailbox {
     owner: Arc<ClientEntry>,
     content: Mutex<Content>,
+    emptied: Notify,
 }
 
 impl Mailbox {
     pub fn new(owner: Arc<ClientEntry>) -> Mailbox {
-        Mailbox { owner, content: Mutex::default() }
+        Mailbox { owner, content: Mutex::default(), emptied: Notify::new() }
     }
 
     /// The client's number.
@@ -54,7 +64,7 @@ impl Mailbox {
             let mut content = self.content.lock();
             content.bytes += letter.size();
             if content.overflowed || content.bytes > LIMIT {
-                *content = Content { overflowed: true, ..Content::default() };
+                *content = Content { overflowed: true, had_its_chance: true, ..Content::default() };
             } else {
                 content.letters.push_back(letter.clone());
             }
@@ -65,8 +75,27 @@ impl Mailbox {
     /// All that is there.
     pub fn take(&self) -> VecDeque<Letter> {
         let mut content = self.content.lock();
-        content.bytes = 0;
-        std::mem::take(&mut content.letters)
+        let overflowed = content.overflowed;
+        let taken = std::mem::replace(&mut *content, Content { overflowed, ..Content::default() });
+        self.emptied.notify_one();
+        taken.letters
+    }
+
+    pub(super) fn is_crowded(&self) -> bool {
+        let content = self.content.lock();
+        content.bytes > CROWDED && !content.had_its_chance
+    }
+
+    /// Until it was emptied, or had its chance.
+    pub(super) async fn wait_for_room(&self) {
+        let emptied = async {
+            while self.is_crowded() {
+                self.emptied.notified().await;
+            }
+        };
+        if tokio::time::timeout(CHANCE, emptied).await.is_err() {
+            self.content.lock().had_its_chance = true;
+        }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -110,6 +139,28 @@ mod tests {
         assert!(mailbox.has_overflowed() && mailbox.is_empty());
         mailbox.put(&letter);
         assert!(mailbox.has_overflowed() && mailbox.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_crowded_box_is_waited_for_once_and_again_after_it_was_emptied() {
+        let mailbox = Mailbox::of(1);
+        let letter = Letter { channel: "c".into(), frame: vec![0; 8000].into() };
+        let fill = || {
+            while !mailbox.is_crowded() {
+                mailbox.put(&letter);
+            }
+        };
+        fill();
+        mailbox.wait_for_room().await;
+        assert!(!mailbox.is_crowded(), "it had its chance");
+        mailbox.put(&letter);
+        assert!(!mailbox.is_crowded());
+        mailbox.take();
+        fill();
+        let ((), taken) = tokio::join!(mailbox.wait_for_room(), async { mailbox.take().len() });
+        assert!(taken > 100);
+        // It still has its chance before it.
+        fill();
     }
 
     #[test]

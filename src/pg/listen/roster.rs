@@ -40,6 +40,8 @@ pub(super) struct Roster {
     /// For the next statement, and for the one that is under way.
     waiting: Vec<Ask>,
     asked: Option<Vec<Ask>>,
+    /// Those who have more than they should.
+    crowded: Vec<Arc<Mailbox>>,
 }
 
 impl Roster {
@@ -137,15 +139,31 @@ impl Roster {
     }
 
     /// Shares out a notification; `who` tells the process id of the client whose backend notified.
-    pub(super) fn share_out(&self, said: &Notification<'_>, who: impl FnOnce(u32) -> u32) -> usize {
+    pub(super) fn share_out(
+        &mut self,
+        said: &Notification<'_>,
+        who: impl FnOnce(u32) -> u32,
+    ) -> usize {
         let channel = std::str::from_utf8(said.channel).ok();
         let found = channel.and_then(|channel| self.channels.get_key_value(channel));
         let Some((channel, listeners)) = found else { return 0 };
         let mut frame = BytesMut::new();
         wire::put_notification(&mut frame, who(said.pid), said.channel, said.payload);
         let letter = Letter { channel: channel.clone(), frame: frame.freeze() };
-        let hearing = listeners.iter().filter(|listener| listener.hears);
-        hearing.map(|listener| listener.mailbox.put(&letter)).count()
+        let mut count = 0;
+        for Listener { mailbox, .. } in listeners.iter().filter(|listener| listener.hears) {
+            mailbox.put(&letter);
+            if mailbox.is_crowded() {
+                self.crowded.push(mailbox.clone());
+            }
+            count += 1;
+        }
+        count
+    }
+
+    /// Whom to give a chance before more is heard; some may be there several times.
+    pub(super) fn take_crowded(&mut self) -> Vec<Arc<Mailbox>> {
+        std::mem::take(&mut self.crowded)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -171,7 +189,7 @@ mod tests {
         names.iter().map(|name| (*name).into()).collect()
     }
 
-    fn notify(roster: &Roster, channel: &str) -> usize {
+    fn notify(roster: &mut Roster, channel: &str) -> usize {
         let said = Notification { pid: 7, channel: channel.as_bytes(), payload: b"x" };
         roster.share_out(&said, |pid| pid + 1)
     }
@@ -207,12 +225,12 @@ mod tests {
         roster.next();
         roster.answered();
         let _two = roster.listen(&two, &names(&["a"]));
-        assert_eq!(notify(&roster, "a"), 1);
+        assert_eq!(notify(&mut roster, "a"), 1);
         roster.next();
-        assert_eq!(notify(&roster, "a"), 1);
+        assert_eq!(notify(&mut roster, "a"), 1);
         roster.answered();
-        assert_eq!(notify(&roster, "a"), 2);
-        assert_eq!(notify(&roster, "b"), 0);
+        assert_eq!(notify(&mut roster, "a"), 2);
+        assert_eq!(notify(&mut roster, "b"), 0);
         assert_eq!((one.take().len(), two.take().len()), (3, 1));
     }
 
@@ -223,7 +241,7 @@ mod tests {
         let _one = roster.listen(&one, &names(&["a"]));
         roster.next();
         roster.answered();
-        notify(&roster, "a");
+        notify(&mut roster, "a");
         let letters = one.take();
         assert_eq!(&letters[0].frame[..], b"A\0\0\0\x0c\0\0\0\x08a\0x\0");
     }
@@ -245,6 +263,6 @@ mod tests {
         roster.unlisten(2, &names(&["b"]));
         roster.connected();
         assert_eq!(roster.next().as_deref(), Some("LISTEN \"a\";"));
-        assert_eq!(notify(&roster, "a"), 1, "it goes on hearing");
+        assert_eq!(notify(&mut roster, "a"), 1, "it goes on hearing");
     }
 }
