@@ -7,6 +7,7 @@ use super::cluster::{Lease, UserPools};
 use super::params::Params;
 use super::server::{ExchangeError, Greeting};
 use super::session::proof::Residue;
+use super::statement::OnServer;
 use crate::refusal::Refusal;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -98,10 +99,11 @@ pub(super) fn give_back_when_heard(
     tokio::spawn(async move {
         let limit = lease.pool().settings().connect_timeout;
         let _ = tokio::time::timeout(limit, heard).await;
-        if match residue {
+        let clean = match residue {
             Some(residue) => reset(&mut lease, residue).await,
             None => true,
-        } {
+        };
+        if clean {
             lease.give_back();
         }
     });
@@ -114,7 +116,7 @@ async fn reset(lease: &mut Lease, residue: Residue) -> bool {
         lease.backend.params = Arc::default();
     }
     if residue >= Residue::Statements {
-        lease.backend.prepared.clear();
+        lease.backend.prepared = OnServer::default();
     }
     matches!(reset, Ok(Ok(())))
 }

@@ -6,6 +6,7 @@ use super::{Client, Leaving};
 use crate::pg::cluster::Lease;
 use crate::pg::listen::{Hub, Mailbox, Wanted};
 use crate::pg::session::Tx;
+use crate::pg::session::proof::Residue;
 use crate::pg::{refuse, welcome, wire};
 use crate::refusal::Refusal;
 use crate::sql::Pin;
@@ -138,7 +139,9 @@ impl Client {
     pub(super) fn return_server(&mut self, lease: Lease) {
         let notified = std::mem::take(&mut self.session.notified);
         let hub = notified.then(|| self.cluster.hubs.get(&self.pools.database)).flatten();
-        match (self.session.residue.take(), hub.and_then(|hub| hub.catch_up())) {
+        let private = lease.backend.prepared.private.then_some(Residue::Statements);
+        let residue = self.session.residue.take().max(private);
+        match (residue, hub.and_then(|hub| hub.catch_up())) {
             (None, None) => lease.give_back(),
             (Some(residue), None) => welcome::reset_and_give_back(lease, residue),
             (residue, Some(heard)) => welcome::give_back_when_heard(lease, residue, heard),

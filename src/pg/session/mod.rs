@@ -5,6 +5,8 @@
 //! [`send`] turns it into what the server gets, [`receive`] turns the server's answers into what
 //! the client gets. The sockets are moved by `pg::exchange`.
 
+pub mod ahead;
+pub mod batch;
 pub mod hears;
 pub mod owed;
 pub mod plan;
@@ -14,7 +16,7 @@ pub mod send;
 pub mod undo;
 
 use super::params::{Params, Variables};
-use super::statement::{OnServer, Statement};
+use super::statement::{OnServer, Place, Statement};
 use crate::route::Consistency;
 use crate::sql::{Analysis, Pin, Step};
 use hears::Hears;
@@ -62,6 +64,16 @@ pub struct Backend {
     pub max_prepared: usize,
 }
 
+/// A prepared statement under the client's own name.
+#[derive(Clone, Debug)]
+struct Named {
+    statement: Arc<Statement>,
+    /// The client may know its types.
+    seen: bool,
+}
+
+type Names = HashMap<Box<[u8]>, Named, foldhash::fast::RandomState>;
+
 /// A session's state; the server connection it may hold is elsewhere.
 #[derive(Debug)]
 pub struct Session {
@@ -79,8 +91,12 @@ pub struct Session {
     pub notified: bool,
     /// What only the server knows of what it keeps for this session.
     doubt: Option<Doubt>,
+    /// Tables may have changed: what is shared is to be analysed anew.
+    pub renews: bool,
+    /// Where texts mean what they mean for this session, as long as its parameters are these.
+    place: Option<(Arc<Params>, Place)>,
     unnamed: Option<Arc<Statement>>,
-    named: HashMap<Box<[u8]>, Arc<Statement>, foldhash::fast::RandomState>,
+    named: Names,
     /// The effect of the statement in the unnamed portal, and of named portals.
     portal: Option<Arc<Analysis>>,
     portals: Vec<(Box<[u8]>, Arc<Analysis>)>,
@@ -99,6 +115,8 @@ impl Session {
             ready_held: false,
             notified: false,
             doubt: None,
+            renews: false,
+            place: None,
             unnamed: None,
             named: HashMap::default(),
             portal: None,
@@ -108,25 +126,30 @@ impl Session {
     }
 
     fn named(&self, name: &[u8]) -> Option<&Arc<Statement>> {
-        self.named.get(name)
+        self.named.get(name).map(|named| &named.statement)
     }
 
-    fn statement(&self, name: &[u8]) -> Option<&Arc<Statement>> {
+    /// The statement that a Bind or a Describe means, and whether the client may know its types.
+    fn look_at(&mut self, name: &[u8]) -> Option<(Arc<Statement>, bool)> {
         match name {
-            [] => self.unnamed.as_ref(),
-            _ => self.named.get(name),
+            [] => self.unnamed.clone().map(|statement| (statement, false)),
+            _ => {
+                let named = self.named.get_mut(name)?;
+                let seen = std::mem::replace(&mut named.seen, true);
+                Some((named.statement.clone(), seen))
+            }
         }
     }
 
     fn define(&mut self, name: &[u8], statement: Arc<Statement>) {
-        self.named.insert(name.into(), statement);
+        self.named.insert(name.into(), Named { statement, seen: false });
     }
 
     /// Forgets a statement; answers with how to get it back.
     fn undefine(&mut self, name: &[u8]) -> Option<Undo> {
         let was = match name {
             [] => self.unnamed.take(),
-            _ => self.named.remove(name),
+            _ => self.named.remove(name).map(|named| named.statement),
         };
         was.map(|was| Undo::Name { name: name.into(), was: Some(was) })
     }
@@ -159,7 +182,7 @@ impl Session {
     }
 
     /// Takes back what frames did that no server will carry out.
-    pub fn undo(&mut self, frames: &[plan::Planned]) {
+    pub fn undo(&mut self, frames: &[batch::Planned]) {
         for undo in frames.iter().rev().filter_map(|frame| frame.item.undo()) {
             self.take_back(undo, None);
         }
@@ -197,8 +220,13 @@ impl Session {
             Step::Unlisten(channel) => self.unlisten(Some(channel)),
             Step::UnlistenAll => self.unlisten(None),
             Step::Notify => self.notified = true,
+            Step::Defines => {
+                self.renews = true;
+                self.doubts(Doubt::Pin);
+            }
             Step::Hidden => {
                 self.notified = true;
+                self.renews |= tag == b"DO";
                 self.doubts(Doubt::Everything);
             }
             Step::DiscardAll => {
@@ -208,6 +236,8 @@ impl Session {
                 self.hear_of(step);
                 self.unpin();
             }
+            // What follows the first of these shows no less than it did.
+            Step::Pin(Pin::SqlPrepare) if self.pin == Some(Pin::SqlPrepare) => {}
             Step::Pin(reason) => {
                 self.pin = self.pin.or(Some(*reason));
                 self.doubts(Doubt::Pin);
