@@ -113,6 +113,8 @@ pub enum Step {
     UnlistenAll,
     /// NOTIFY or pg_notify: whoever listens hears of it after the transaction.
     Notify,
+    /// pg_listening_channels: the session's own.
+    ListsChannels,
     /// `SHOW tidegate.…`: answered by the proxy.
     ShowTidegate(Box<str>),
     /// The session must keep its server connection from here on.

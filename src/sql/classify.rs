@@ -185,7 +185,9 @@ fn create_as(stmt: &nodes::CreateTableAsStmt, functions: &Functions) -> Part {
     let target = stmt.into().and_then(|into| into.rel()).and_then(temporary);
     let part = replayable_as_pin(Part { primary: Some(Why::Write), ..query });
     match part.step {
-        Step::Plain | Step::Notify => part.step(target.map_or(Step::Defines, Step::Pin)),
+        Step::Plain | Step::Notify | Step::ListsChannels => {
+            part.step(target.map_or(Step::Defines, Step::Pin))
+        }
         // It ends with a proof, which finds the temporary table, too.
         Step::Pin(Pin::SqlPrepare) => part,
         _ => part.pin(target),

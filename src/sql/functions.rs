@@ -59,6 +59,8 @@ pub(super) enum Call {
     SessionUnlock,
     /// `pg_notify`
     Notify,
+    /// `pg_listening_channels`
+    Channels,
     /// The session's prepared statements.
     Statements,
     /// Not one of PostgreSQL's own: it may do anything, and leave anything on its connection.
@@ -125,6 +127,7 @@ fn special(name: &str) -> Option<Call> {
             Some(Call::SessionUnlock)
         }
         "pg_notify" => Some(Call::Notify),
+        "pg_listening_channels" => Some(Call::Channels),
         "pg_prepared_statement" => Some(Call::Statements),
         _ => None,
     }

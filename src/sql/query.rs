@@ -52,7 +52,7 @@ fn rank(step: &Step) -> u8 {
         Step::Pin(_) => 4,
         Step::Hidden => 3,
         Step::Releases | Step::Defines => 2,
-        Step::Notify => 1,
+        Step::Notify | Step::ListsChannels => 1,
         _ => 0,
     }
 }
@@ -107,6 +107,7 @@ fn function(
         Call::SessionLock => (Some(Why::Function), Step::Pin(Pin::AdvisoryLock)),
         Call::SessionUnlock => (Some(Why::Function), Step::Releases),
         Call::Notify => (Some(Why::Function), Step::Notify),
+        Call::Channels => (Some(Why::Session), Step::ListsChannels),
         Call::Statements => (Some(Why::Session), Step::Pin(Pin::SqlPrepare)),
         Call::CurrentSetting => {
             *by_shape = false;

@@ -142,6 +142,25 @@ async fn whoever_takes_over_the_connection_hears_nothing() {
 }
 
 #[tokio::test]
+async fn a_session_sees_its_own_channels_and_no_others() {
+    let (servers, running) = stage(1).await;
+    let mut first = Wire::start(running.postgres).await;
+    let mut second = Wire::start(running.postgres).await;
+    first.run("LISTEN \"it's\"; LISTEN plain").await;
+    second.run("LISTEN second").await;
+    let list = "SELECT string_agg(c, ',' ORDER BY c) FROM pg_listening_channels() c";
+    for _ in 0..3 {
+        assert_eq!(first.value(list).await, "it's,plain");
+        assert_eq!(second.value(list).await, "second");
+        servers.sql("NOTIFY plain, 'x'").await.expect("a notification");
+        assert_eq!(payloads(&mut first).await, ["x"]);
+        assert_eq!(payloads(&mut second).await, [""; 0]);
+    }
+    first.run("UNLISTEN plain").await;
+    assert_eq!(first.value(list).await, "it's");
+}
+
+#[tokio::test]
 async fn a_transaction_hears_nothing_before_its_end() {
     let (servers, running) = stage(2).await;
     let mut wire = Wire::start(running.postgres).await;

@@ -87,6 +87,9 @@ impl Client {
         if self.session.tx == Tx::Idle && self.send_ahead(Session::replay) {
             self.exchange_ahead().await?;
         }
+        if self.session.tx == Tx::Idle {
+            self.send_ahead(Session::listen_ahead);
+        }
         if self.send_ahead(Session::prepare) {
             self.exchange_ahead().await?;
         }

@@ -92,6 +92,8 @@ pub struct Batch {
     pub statements: usize,
     /// A LISTEN is among them.
     pub listens: bool,
+    /// It asks which channels the session listens to.
+    pub lists_channels: bool,
     /// It uses named statements whose types the client may know.
     seen: bool,
     /// It uses named statements for the first time.
@@ -111,6 +113,7 @@ impl Batch {
         self.primary = None;
         self.statements = 0;
         self.listens = false;
+        self.lists_channels = false;
         self.seen = false;
         self.news = false;
         self.bound.clear();
@@ -185,6 +188,7 @@ impl Batch {
         self.statements += 1;
         self.primary = self.primary.or(analysis.primary);
         self.listens |= analysis.channels().next().is_some();
+        self.lists_channels |= analysis.steps.contains(&Step::ListsChannels);
     }
 
     /// The channels of its LISTENs.

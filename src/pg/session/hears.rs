@@ -2,8 +2,14 @@
 //! as transactions and savepoints take them back.
 
 use super::Session;
+use super::batch::Batch;
+use super::owed::Owed;
 use super::proof::{Doubt, Residue};
+use super::receive::Passage;
+use super::send::Outgoing;
+use crate::pg::wire::{self, HEADER};
 use crate::sql::{Pin, Step};
+use bytes::{BufMut, BytesMut};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -124,9 +130,46 @@ impl Session {
         self.hears.as_ref().is_some_and(|hears| hears.is_served(channel))
     }
 
+    /// Before a batch asks for the session's channels, its server listens to them, too.
+    pub fn listen_ahead(&mut self, batch: &Batch, to: &mut Outgoing<'_>) {
+        let Some(hears) = self.hears.as_ref().filter(|_| batch.lists_channels) else { return };
+        if hears.current.is_empty() {
+            return;
+        }
+        let listen = |channel: &Arc<str>| format!("LISTEN \"{}\";", channel.replace('"', "\"\""));
+        let sql: String = hears.current.iter().map(listen).collect();
+        to.backend.prepared.unnamed = None;
+        wire::put_query(to.out, sql.as_bytes());
+        to.owed.push(Owed::Replay);
+        self.residue = self.residue.max(Some(Residue::Subscriptions));
+    }
+
     /// The end of the answer was held back: notifications come before it.
     pub fn take_held_ready(&mut self) -> bool {
         std::mem::take(&mut self.ready_held)
+    }
+
+    /// What the hub shares out comes from the hub alone.
+    pub(super) fn notification(&self, body: &[u8]) -> Passage {
+        let Some(hears) = &self.hears else { return Passage::Forward };
+        let said = wire::parse_notification(body);
+        let channel = said.and_then(|said| std::str::from_utf8(said.channel).ok());
+        match channel.is_some_and(|channel| hears.is_served(channel)) {
+            true => Passage::Swallow,
+            false => Passage::Forward,
+        }
+    }
+
+    /// What a server said by itself while it was asked something.
+    pub fn pass_on(&self, mut said: &[u8], to: &mut BytesMut) {
+        while let Ok(Some(header)) = wire::peek(said) {
+            let Some((frame, rest)) = said.split_at_checked(header.len) else { break };
+            if header.tag != b'A' || matches!(self.notification(&frame[HEADER..]), Passage::Forward)
+            {
+                to.put_slice(frame);
+            }
+            said = rest;
+        }
     }
 
     /// A server completed LISTEN.

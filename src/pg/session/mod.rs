@@ -191,7 +191,11 @@ impl Session {
     /// The effect of a statement that the server completed.
     fn apply(&mut self, step: &Step, tag: &[u8]) {
         match step {
-            Step::Plain | Step::Begin { .. } | Step::DiscardOther | Step::ShowTidegate(_) => {}
+            Step::Plain
+            | Step::ListsChannels
+            | Step::Begin { .. }
+            | Step::DiscardOther
+            | Step::ShowTidegate(_) => {}
             Step::Commit | Step::Rollback => {
                 if tag.starts_with(b"COMMIT") {
                     self.commit()

@@ -291,29 +291,6 @@ impl Session {
         }
     }
 
-    /// What the hub shares out comes from the hub alone.
-    fn notification(&self, body: &[u8]) -> Passage {
-        let Some(hears) = &self.hears else { return Passage::Forward };
-        let said = wire::parse_notification(body);
-        let channel = said.and_then(|said| std::str::from_utf8(said.channel).ok());
-        match channel.is_some_and(|channel| hears.is_served(channel)) {
-            true => Passage::Swallow,
-            false => Passage::Forward,
-        }
-    }
-
-    /// What a server said by itself while it was asked something.
-    pub fn pass_on(&self, mut said: &[u8], to: &mut BytesMut) {
-        while let Ok(Some(header)) = wire::peek(said) {
-            let Some((frame, rest)) = said.split_at_checked(header.len) else { break };
-            if header.tag != b'A' || matches!(self.notification(&frame[HEADER..]), Passage::Forward)
-            {
-                to.put_slice(frame);
-            }
-            said = rest;
-        }
-    }
-
     fn error(
         &mut self,
         body: &[u8],

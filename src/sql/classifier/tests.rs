@@ -181,6 +181,7 @@ fn channels_are_named_as_postgresql_folds_and_truncates_them() {
         ("UNLISTEN \"*\"", Step::Unlisten("*".into())),
         ("NOTIFY news, 'it is'", Step::Notify),
         ("SELECT pg_notify('news', 'it is')", Step::Notify),
+        ("SELECT * FROM pg_listening_channels()", Step::ListsChannels),
         ("SELECT pg_notify('news', mine())", Step::Hidden),
     ]);
 }
