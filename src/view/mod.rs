@@ -4,10 +4,12 @@
 
 mod nodes;
 mod peers;
+mod prepared;
 mod stats;
 
 pub use nodes::{Cluster, Node, PoolLimits};
 pub use peers::{Client, ClientState, Listening, Pool, Route, Server, ServerState};
+pub use prepared::Prepared;
 pub use stats::Stats;
 
 use serde::{Serialize, Serializer};
@@ -32,6 +34,8 @@ pub struct Proxy {
     pub servers: Vec<Server>,
     /// The connections that listen for clients.
     pub listening: Vec<Listening>,
+    /// Shared prepared statements that clients have, the most used first.
+    pub prepared: Vec<Prepared>,
     pub stats: Vec<Stats>,
 }
 
@@ -49,6 +53,7 @@ impl Proxy {
             clients: Vec::new(),
             servers: Vec::new(),
             listening: Vec::new(),
+            prepared: Vec::new(),
             stats: Vec::new(),
         }
     }

@@ -10,6 +10,7 @@ mod listen;
 mod lists;
 mod nodes;
 mod pools;
+mod prepared;
 mod servers;
 mod stats;
 mod version;
@@ -36,6 +37,7 @@ pub(super) static SHOWS: &[Show] = &[
     clients::SHOW,
     servers::SHOW,
     pools::SHOW,
+    prepared::SHOW,
     nodes::SHOW,
     databases::SHOW,
     stats::SHOW,
