@@ -55,7 +55,7 @@ impl Params {
     }
 
     /// The same, where a server reports a parameter in its words.
-    pub fn spelt_as(&self, reported: &[(Box<[u8]>, Box<[u8]>)]) -> Params {
+    pub fn spelt_as<'a>(&self, reported: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Params {
         let mut spelt = self.clone();
         for (name, value) in reported {
             let name = String::from_utf8_lossy(name).to_ascii_lowercase();

@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 type Key = (Arc<str>, Arc<str>, Arc<Params>);
 
 /// The parameters as the server spells them, for whoever asks for the same, and the greeting.
-pub type Welcome = (Arc<Params>, Greeting);
+pub(super) type Welcome = (Arc<Params>, Greeting);
 
 /// Greetings by user, database and startup parameters.
 #[derive(Default)]
@@ -71,7 +71,8 @@ pub(super) async fn learn(mut lease: Lease, params: &Arc<Params>) -> Result<Welc
             Err(error) => return Err(Refusal::ServerLost { node, cause: error.to_string() }),
         }
     }
-    let params = Arc::new(params.spelt_as(&greeting));
+    let params =
+        Arc::new(params.spelt_as(greeting.iter().map(|(name, value)| (&**name, &**value))));
     lease.backend.params = params.clone();
     lease.give_back();
     // A standby says so; a client of the proxy is not to notice.

@@ -18,4 +18,5 @@ mod replica_loss;
 mod shared;
 mod splits;
 mod strange_servers;
+mod timeouts;
 mod wire;
