@@ -78,6 +78,23 @@ pub struct UserPools {
     secret: Arc<ArcSwap<ServerSecret>>,
 }
 
+#[cfg(test)]
+impl UserPools {
+    /// Without any node.
+    pub(super) fn none(user: &str, database: &str) -> UserPools {
+        let server_user = user.into();
+        let (sequences, secret, nodes) = Default::default();
+        UserPools {
+            user: user.into(),
+            database: database.into(),
+            server_user,
+            nodes,
+            sequences,
+            secret,
+        }
+    }
+}
+
 /// What a server connection is wanted for.
 #[derive(Clone, Copy, Debug)]
 pub struct Errand {

@@ -23,6 +23,12 @@ async fn hears(wire: &mut Wire, notifier: &mut Wire) {
     assert_eq!(payloads(wire).await, ["x"]);
 }
 
+async fn end_hub(servers: &Cluster) {
+    let hub = "FROM pg_stat_activity WHERE application_name = 'tidegate notifications'";
+    let ended = servers.sql(&format!("SELECT pg_terminate_backend(pid) {hub}")).await;
+    assert_eq!(ended.expect("a superuser").len(), 1);
+}
+
 #[tokio::test]
 async fn after_the_loss_of_the_connection_it_goes_on() {
     let (servers, running) = stage(0).await;
@@ -31,9 +37,7 @@ async fn after_the_loss_of_the_connection_it_goes_on() {
     wire.run("LISTEN news").await;
     for round in 1..4 {
         hears(&mut wire, &mut notifier).await;
-        let hub = "FROM pg_stat_activity WHERE application_name = 'tidegate notifications'";
-        let killed = servers.sql(&format!("SELECT pg_terminate_backend(pid) {hub}")).await;
-        assert_eq!(killed.expect("a superuser").len(), 1);
+        end_hub(&servers).await;
         eventually("another one", async || replaced(&running) == round).await;
     }
     hears(&mut wire, &mut notifier).await;
@@ -82,6 +86,25 @@ async fn where_nobody_can_listen_for_it_a_session_listens_by_itself() {
     eventually("the pin", pinned).await;
     servers.sql("NOTIFY news, 'x'").await.expect("a notification");
     assert_eq!(heard(&[wire.next().await.expect("a notification")])[0].1, "x");
+}
+
+#[tokio::test]
+async fn a_user_who_may_not_come_in_any_more_makes_room_for_another() {
+    let servers = cluster().sql("CREATE ROLE one LOGIN; CREATE ROLE two LOGIN").start().await;
+    let servers = servers.expect("a cluster");
+    let running = proxy(&servers).start().await;
+    let mut wires = Vec::new();
+    for (user, channel) in [("one", "a"), ("two", "news")] {
+        let hello = startup(0, &[("user", user), ("database", "postgres")]);
+        let mut wire = Wire::start_with(running.postgres, &hello).await;
+        wire.run(&format!("LISTEN {channel}")).await;
+        wires.push(wire);
+    }
+    servers.sql("ALTER ROLE one NOLOGIN").await.expect("a superuser");
+    end_hub(&servers).await;
+    eventually("another one", async || replaced(&running) == 1).await;
+    let mut notifier = Wire::start(running.postgres).await;
+    hears(&mut wires[1], &mut notifier).await;
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 
 use super::{Client, Leaving};
 use crate::pg::cluster::Lease;
-use crate::pg::listen::{Hub, Mailbox, Wanted};
+use crate::pg::listen::{Hub, Mailbox};
 use crate::pg::session::Tx;
 use crate::pg::session::proof::Residue;
 use crate::pg::{refuse, welcome, wire};
@@ -39,9 +39,10 @@ impl Client {
             return;
         }
         let known = self.ears.as_ref().map(|ears| ears.mailbox.clone());
-        let mailbox = known.unwrap_or_else(|| Arc::new(Mailbox::new(self.entry.shared().clone())));
-        let wanted = Wanted { mailbox: &mailbox, pools: &self.pools, channels: &channels };
-        let (hub, heard) = self.cluster.hubs.listen(&self.cluster, &self.engine.tasks, &wanted);
+        let new = || Arc::new(Mailbox::new(self.entry.shared().clone(), self.pools.clone()));
+        let mailbox = known.unwrap_or_else(new);
+        let (cluster, tasks) = (&self.cluster, &self.engine.tasks);
+        let (hub, heard) = cluster.hubs.listen(cluster, tasks, &mailbox, &channels);
         let limit = self.cluster.pool_settings.load().connect_timeout;
         match tokio::time::timeout(limit, heard).await {
             Ok(Ok(())) => self.session.serve(channels),
@@ -75,7 +76,10 @@ impl Client {
     /// Before the end of an answer that was held back: what was notified until now, its own
     /// notifications among them.
     pub(super) async fn tell_what_is_heard(&mut self) {
-        let heard = self.ears.as_ref().and_then(|ears| ears.hub.catch_up());
+        let primary = self.cluster.monitor.published().load().primary;
+        // A primary that is not reached may not answer the hub for long.
+        let hub = self.ears.as_ref().map(|ears| &ears.hub).filter(|hub| hub.node() == primary);
+        let heard = hub.and_then(|hub| hub.catch_up());
         if let Some(heard) = heard {
             let limit = self.cluster.pool_settings.load().connect_timeout;
             let _ = tokio::time::timeout(limit, heard).await;

@@ -1,9 +1,8 @@
 //! The connection that listens for all sessions of a database, and the task that keeps it.
 
-use super::Wanted;
 use super::mailbox::Mailbox;
 use super::roster::{Heard, Roster};
-use crate::pg::cluster::{Cluster, UserPools};
+use crate::pg::cluster::Cluster;
 use crate::pg::connect::ConnectError;
 use crate::pg::registry::pid_of;
 use crate::pg::server::{ExchangeError, Server};
@@ -11,6 +10,7 @@ use crate::pg::wire::{self, Fault, HEADER};
 use crate::pool::Connector;
 use crate::task::{Backoff, Stop, chance};
 use crate::topology::{NodeId, Snapshot};
+use futures_util::future::join_all;
 use parking_lot::Mutex;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -22,6 +22,9 @@ use tokio::sync::{Notify, oneshot};
 
 /// How long a connection is kept that nobody needs: clients come back.
 const GRACE: Duration = Duration::from_secs(60);
+/// How long an answer may take before the connection is given up, and with it what it has not told
+/// yet. Those who wait for the answer are less patient.
+const SILENCE: Duration = Duration::from_secs(30);
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(2);
 
@@ -54,8 +57,6 @@ enum Lost {
 pub struct Hub {
     pub database: Arc<str>,
     roster: Mutex<Roster>,
-    /// How to come in: as the user who listened last.
-    pools: Mutex<Option<Arc<UserPools>>>,
     /// Where the connection is, if there is one.
     node: Mutex<Option<NodeId>>,
     /// There is something to tell the server.
@@ -64,18 +65,15 @@ pub struct Hub {
 
 impl Hub {
     pub(super) fn new(database: Arc<str>) -> Hub {
-        Hub {
-            database,
-            roster: Mutex::default(),
-            pools: Mutex::default(),
-            node: Mutex::default(),
-            wake: Notify::new(),
-        }
+        Hub { database, roster: Mutex::default(), node: Mutex::default(), wake: Notify::new() }
     }
 
-    pub(super) fn listen(&self, wanted: &Wanted<'_>) -> oneshot::Receiver<()> {
-        *self.pools.lock() = Some(wanted.pools.clone());
-        let done = self.roster.lock().listen(wanted.mailbox, wanted.channels);
+    pub(super) fn listen(
+        &self,
+        mailbox: &Arc<Mailbox>,
+        channels: &[Arc<str>],
+    ) -> oneshot::Receiver<()> {
+        let done = self.roster.lock().listen(mailbox, channels);
         self.wake.notify_one();
         done
     }
@@ -115,11 +113,11 @@ impl Hub {
     /// Keeps a connection to the primary until nobody needs it.
     pub(super) async fn run(self: Arc<Self>, cluster: Arc<Cluster>, mut stop: Stop) {
         let mut backoff = Backoff::new(FIRST_RETRY, LAST_RETRY);
-        let mut again = false;
+        let (mut again, mut turn) = (false, 0);
         while !stop.is_set() && !cluster.hubs.retire(&self) {
             let primary = cluster.monitor.published().load().primary;
             let opened = match primary {
-                Some(node) => self.connect(node).await.map(|server| (node, server)),
+                Some(node) => self.connect(node, turn).await.map(|server| (node, server)),
                 None => Err(Lost::NoPrimary),
             };
             let lost = match opened {
@@ -128,7 +126,10 @@ impl Hub {
                     self.greet(&cluster, node, std::mem::replace(&mut again, true));
                     self.serve(&mut server, &cluster, node, &mut stop).await
                 }
-                Err(lost) => lost,
+                Err(lost) => {
+                    turn += 1;
+                    lost
+                }
             };
             *self.node.lock() = None;
             self.roster.lock().disconnected();
@@ -148,10 +149,11 @@ impl Hub {
         self.roster.lock().disconnected();
     }
 
-    async fn connect(&self, node: NodeId) -> Result<Box<Server>, Lost> {
-        let pools = self.pools.lock().clone();
-        let Some(pools) = pools else { return Err(Lost::Unneeded) };
-        let pool = &pools.nodes[usize::from(node.0)];
+    /// As one of the users who listen, by turns: one of them may not come in any more.
+    async fn connect(&self, node: NodeId, turn: usize) -> Result<Box<Server>, Lost> {
+        let someone = self.roster.lock().someone(turn);
+        let Some(mailbox) = someone else { return Err(Lost::Unneeded) };
+        let pool = &mailbox.pools().nodes[usize::from(node.0)];
         let mut server = pool.connector().connect().await?;
         let limit = pool.settings().connect_timeout;
         match tokio::time::timeout(limit, server.run(PREPARE, |_, _| {})).await {
@@ -186,7 +188,6 @@ impl Hub {
         node: NodeId,
         stop: &mut Stop,
     ) -> Lost {
-        let limit = cluster.pool_settings.load().connect_timeout;
         let mut changes = cluster.monitor.published().changes();
         let (mut asked, mut needed) = (None, Instant::now());
         loop {
@@ -197,11 +198,9 @@ impl Hub {
             if !self.is_empty() {
                 needed = Instant::now();
             }
-            let deadline = asked.map_or(needed + GRACE, |asked| asked + limit);
+            let deadline = asked.map_or(needed + GRACE, |asked| asked + SILENCE);
             let crowded = self.roster.lock().take_crowded();
-            for mailbox in crowded {
-                mailbox.wait_for_room().await;
-            }
+            join_all(crowded.iter().map(|mailbox| mailbox.wait_for_room())).await;
             // All branches are cancel-safe: what was read is in the connection or shared out.
             tokio::select! {
                 heard = poll_fn(|cx| self.poll_hear(server, cluster, node, cx)) => match heard {
@@ -219,7 +218,7 @@ impl Hub {
                 }
                 () = tokio::time::sleep_until(deadline.into()) => {
                     if asked.is_some() {
-                        return Lost::Silent(limit);
+                        return Lost::Silent(SILENCE);
                     }
                     if self.is_empty() {
                         return Lost::Unneeded;

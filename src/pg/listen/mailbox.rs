@@ -1,5 +1,6 @@
 //! What waits for a session that listens, until it may be told.
 
+use crate::pg::cluster::UserPools;
 use crate::pg::registry::ClientEntry;
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -41,21 +42,26 @@ struct Content {
 }
 
 /// Notifications for one session, in their order.
-#[derive(Debug)]
 pub struct Mailbox {
     owner: Arc<ClientEntry>,
+    /// How the client reaches its database: the hub may come in by the same way.
+    pools: Arc<UserPools>,
     content: Mutex<Content>,
     emptied: Notify,
 }
 
 impl Mailbox {
-    pub fn new(owner: Arc<ClientEntry>) -> Mailbox {
-        Mailbox { owner, content: Mutex::default(), emptied: Notify::new() }
+    pub fn new(owner: Arc<ClientEntry>, pools: Arc<UserPools>) -> Mailbox {
+        Mailbox { owner, pools, content: Mutex::default(), emptied: Notify::new() }
     }
 
     /// The client's number.
     pub fn id(&self) -> u64 {
         self.owner.id
+    }
+
+    pub(super) fn pools(&self) -> &Arc<UserPools> {
+        &self.pools
     }
 
     /// Adds a letter and wakes the client; one too many empties the box for good.
@@ -119,7 +125,8 @@ impl Mailbox {
             secret: Box::default(),
             application: "".into(),
         };
-        Arc::new(Mailbox::new(Arc::new(ClientEntry::new(id, new))))
+        let owner = Arc::new(ClientEntry::new(id, new));
+        Arc::new(Mailbox::new(owner, Arc::new(UserPools::none("u", "d"))))
     }
 }
 

@@ -17,7 +17,7 @@ pub use hub::Hub;
 pub use mailbox::{Letter, Mailbox};
 pub use roster::Heard;
 
-use super::cluster::{Cluster, UserPools};
+use super::cluster::Cluster;
 use crate::task::Tasks;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -30,14 +30,6 @@ pub struct Hubs {
     open: Mutex<HashMap<Arc<str>, Arc<Hub>>>,
 }
 
-/// A session that wants to listen.
-pub struct Wanted<'a> {
-    pub mailbox: &'a Arc<Mailbox>,
-    /// How the session reaches its database: the hub comes in by the same way.
-    pub pools: &'a Arc<UserPools>,
-    pub channels: &'a [Arc<str>],
-}
-
 impl Hubs {
     /// Has the database's hub, which is opened if need be, listen for a session. The receiver
     /// resolves when it does, and fails when it cannot.
@@ -45,18 +37,19 @@ impl Hubs {
         &self,
         cluster: &Arc<Cluster>,
         tasks: &Tasks,
-        wanted: &Wanted<'_>,
+        mailbox: &Arc<Mailbox>,
+        channels: &[Arc<str>],
     ) -> (Arc<Hub>, oneshot::Receiver<()>) {
         // Under the lock: a hub that nobody needs any more leaves the table under it.
         let mut open = self.open.lock();
-        let database = &wanted.pools.database;
+        let database = &mailbox.pools().database;
         let hub = open.entry(database.clone()).or_insert_with(|| {
             let hub = Arc::new(Hub::new(database.clone()));
             let (running, cluster) = (hub.clone(), cluster.clone());
             tasks.spawn_brief("notifications", |stop| running.run(cluster, stop));
             hub
         });
-        let done = hub.listen(wanted);
+        let done = hub.listen(mailbox, channels);
         (hub.clone(), done)
     }
 

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 /// A session on a channel.
-#[derive(Debug)]
 struct Listener {
     mailbox: Arc<Mailbox>,
     /// Not before the server has confirmed: what was notified earlier is not for this one.
@@ -32,7 +31,7 @@ pub struct Heard {
     pub listeners: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Roster {
     channels: BTreeMap<Arc<str>, Vec<Listener>>,
     /// What the connection listens to once it has answered; `None`: there is no connection.
@@ -168,6 +167,13 @@ impl Roster {
 
     pub(super) fn is_empty(&self) -> bool {
         self.channels.is_empty() && self.waiting.is_empty() && self.asked.is_none()
+    }
+
+    /// One of those who listen: another one for another `turn`.
+    pub(super) fn someone(&self, turn: usize) -> Option<Arc<Mailbox>> {
+        let all = self.channels.values().map(Vec::len).sum::<usize>().max(1);
+        let mut listeners = self.channels.values().flatten();
+        listeners.nth(turn % all).map(|listener| listener.mailbox.clone())
     }
 
     pub(super) fn heard(&self) -> Heard {
