@@ -146,3 +146,18 @@ async fn nobody_listens_for_clients_that_are_gone() {
     drop(wire);
     eventually("silence", async || hub.heard().listeners == 0).await;
 }
+
+#[tokio::test]
+async fn a_database_that_nobody_listens_in_can_be_dropped() {
+    let servers = cluster().sql("CREATE DATABASE brief").start().await.expect("a cluster");
+    let running = proxy(&servers).start().await;
+    let hello = startup(0, &[("user", "postgres"), ("database", "brief")]);
+    let mut wire = Wire::start_with(running.postgres, &hello).await;
+    wire.run("LISTEN news").await;
+    wire.run("UNLISTEN news").await;
+    drop(wire);
+    eventually("the end of the client", async || running.proxy.console.engine.clients.is_empty())
+        .await;
+    let mut other = Wire::start(running.postgres).await;
+    other.run("DROP DATABASE brief").await;
+}

@@ -14,7 +14,7 @@ use futures_util::future::join_all;
 use parking_lot::Mutex;
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use thiserror::Error;
@@ -59,13 +59,21 @@ pub struct Hub {
     roster: Mutex<Roster>,
     /// Where the connection is, if there is one.
     node: Mutex<Option<NodeId>>,
+    /// The connection is not to be kept for those who may come back.
+    impatient: AtomicBool,
     /// There is something to tell the server.
     wake: Notify,
 }
 
 impl Hub {
     pub(super) fn new(database: Arc<str>) -> Hub {
-        Hub { database, roster: Mutex::default(), node: Mutex::default(), wake: Notify::new() }
+        Hub {
+            database,
+            roster: Mutex::default(),
+            node: Mutex::default(),
+            impatient: AtomicBool::new(false),
+            wake: Notify::new(),
+        }
     }
 
     pub(super) fn listen(
@@ -104,6 +112,12 @@ impl Hub {
 
     pub fn node(&self) -> Option<NodeId> {
         *self.node.lock()
+    }
+
+    /// Ends the connection now if nobody listens: the database is to be dropped.
+    pub(super) fn close_if_idle(&self) {
+        self.impatient.store(true, Ordering::Relaxed);
+        self.wake.notify_one();
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -197,6 +211,8 @@ impl Hub {
             }
             if !self.is_empty() {
                 needed = Instant::now();
+            } else if self.impatient.swap(false, Ordering::Relaxed) {
+                return Lost::Unneeded;
             }
             let deadline = asked.map_or(needed + GRACE, |asked| asked + SILENCE);
             let crowded = self.roster.lock().take_crowded();

@@ -58,6 +58,13 @@ impl Hubs {
         self.open.lock().get(database).cloned()
     }
 
+    /// Closes the connection to a database if nobody listens there any more.
+    pub fn close_idle(&self, database: &str) {
+        if let Some(hub) = self.get(database) {
+            hub.close_if_idle();
+        }
+    }
+
     pub fn all(&self) -> Vec<Arc<Hub>> {
         self.open.lock().values().cloned().collect()
     }

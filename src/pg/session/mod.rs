@@ -17,7 +17,7 @@ pub mod undo;
 
 use super::params::{Params, Variables};
 use super::statement::{OnServer, Place, Statement};
-use crate::route::Consistency;
+use crate::route::{Consistency, Known};
 use crate::sql::{Analysis, Pin, Step};
 use hears::Hears;
 use proof::{Doubt, Residue};
@@ -93,6 +93,8 @@ pub struct Session {
     pub notified: bool,
     /// What only the server knows of what it keeps for this session.
     doubt: Option<Doubt>,
+    /// What reads of this session must not fall behind.
+    pub known: Known,
     /// Tables may have changed: what is shared is to be analysed anew.
     pub renews: bool,
     /// Where texts mean what they mean for this session, as long as its parameters are these.
@@ -117,6 +119,7 @@ impl Session {
             ready_held: false,
             notified: false,
             doubt: None,
+            known: Known::default(),
             renews: false,
             place: None,
             unnamed: None,
@@ -194,6 +197,7 @@ impl Session {
     fn apply(&mut self, step: &Step, tag: &[u8]) {
         match step {
             Step::Plain
+            | Step::Empties(_)
             | Step::ListsChannels
             | Step::Begin { .. }
             | Step::DiscardOther
