@@ -53,6 +53,8 @@ pub enum Refusal {
     Desynchronised { node: Arc<str>, what: String },
     #[error("a session parameter could not be restored on node {node}: {cause}")]
     Parameter { node: Arc<str>, cause: String },
+    #[error("too many notifications wait for this client, which does not take them")]
+    Overflow,
     #[error("tidegate is shutting down")]
     ShuttingDown,
     #[error("terminated by an administrator")]

@@ -2,6 +2,7 @@
 
 use super::control::Console;
 use crate::pg::cluster::{Cluster, UserPools};
+use crate::pg::listen::Hub;
 use crate::pg::registry::{self, ClientEntry, ServerEntry};
 use crate::pg::statement::Statement;
 use crate::pool::Mode;
@@ -23,6 +24,7 @@ pub(super) fn draw(console: &Console) -> view::Proxy {
     for cluster in &engine.clusters {
         proxy.clusters.push(cluster_view(cluster));
         proxy.stats.push(stats(cluster));
+        proxy.listening.extend(cluster.hubs.all().iter().map(|hub| listening(cluster, hub)));
         proxy.prepared.extend(prepared(cluster));
         let pools = cluster.all_pools();
         proxy.pools.extend(pools.iter().flat_map(|pools| pool_views(cluster, pools)));
@@ -114,8 +116,21 @@ fn stats(cluster: &Cluster) -> view::Stats {
         errors: counters.refused.counts(),
         routed: counters.routes().map(|(name, n)| (name.to_owned(), n)).collect(),
         retries: counters.retries.counts(),
+        notifications: counters.notifications.get(),
+        relistened: counters.relistened.get(),
         logins_ok: counters.logins.get(),
         logins_failed: counters.failed_logins.get(),
+    }
+}
+
+fn listening(cluster: &Cluster, hub: &Hub) -> view::Listening {
+    let heard = hub.heard();
+    view::Listening {
+        cluster: cluster.name.clone(),
+        database: hub.database.clone(),
+        node: hub.node().map(|node| cluster.node_name(node)),
+        channels: heard.channels as u64,
+        listeners: heard.listeners as u64,
     }
 }
 

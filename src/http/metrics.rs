@@ -2,7 +2,7 @@
 
 use super::table::*;
 use crate::telemetry::{Exposition, Metric};
-use crate::view::{Client, ClientState, Cluster, Node, Pool, Proxy, Stats};
+use crate::view::{Client, ClientState, Cluster, Listening, Node, Pool, Proxy, Stats};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ pub(super) fn render(view: &Proxy) -> String {
     nodes(&mut page, &view.clusters);
     pools(&mut page, &view.pools);
     clients(&mut page, &view.clients);
+    listening(&mut page, &view.listening);
     stats(&mut page, &view.stats);
     page.finish()
 }
@@ -135,6 +136,17 @@ fn clients(page: &mut Exposition, clients: &[Client]) {
     }
 }
 
+fn listening(page: &mut Exposition, listening: &[Listening]) {
+    let all: [Number<Listening>; 2] =
+        [(&LISTEN_CHANNELS, |l| l.channels as f64), (&LISTENERS, |l| l.listeners as f64)];
+    for (metric, value) in all {
+        page.metric(metric);
+        for of in listening {
+            page.sample(metric, &[&of.cluster, &of.database], value(of));
+        }
+    }
+}
+
 fn stats(page: &mut Exposition, stats: &[Stats]) {
     let all: [Number<Stats>; 4] = [
         (&TRANSACTIONS, |s| s.transactions as f64),
@@ -156,6 +168,14 @@ fn stats(page: &mut Exposition, stats: &[Stats]) {
             for (label, count) in counts(of) {
                 page.sample(metric, &[&of.cluster, &of.database, label], *count as f64);
             }
+        }
+    }
+    let counted: [Number<Stats>; 2] =
+        [(&NOTIFICATIONS, |s| s.notifications as f64), (&RELISTENED, |s| s.relistened as f64)];
+    for (metric, value) in counted {
+        page.metric(metric);
+        for of in stats {
+            page.sample(metric, &[&of.cluster, &of.database], value(of));
         }
     }
     page.metric(&LOGINS);

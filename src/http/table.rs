@@ -68,6 +68,10 @@ metrics! {
         "Clients by state: login, idle, active or waiting.";
     CLIENTS_PINNED = "tidegate_clients_pinned", Gauge, &["cluster", "reason"],
         "Clients that keep their server connection between transactions, by the reason.";
+    LISTEN_CHANNELS = "tidegate_listen_channels", Gauge, DATABASE,
+        "Channels that one connection listens to for all clients of the database.";
+    LISTENERS = "tidegate_listeners", Gauge, DATABASE,
+        "Clients on those channels, each counted once for each of its channels.";
     TRANSACTIONS = "tidegate_transactions_total", Counter, DATABASE,
         "Transactions of clients.";
     QUERIES = "tidegate_queries_total", Counter, DATABASE,
@@ -82,6 +86,10 @@ metrics! {
         "Decisions where a statement or transaction goes, by their reason.";
     RETRIES = "tidegate_retries_total", Counter, &["cluster", "database", "reason"],
         "Statements that ran again, unseen by the client, by the reason.";
+    NOTIFICATIONS = "tidegate_notifications_total", Counter, DATABASE,
+        "Notifications given to clients that keep no server connection for them.";
+    RELISTENED = "tidegate_listen_reconnects_total", Counter, DATABASE,
+        "Lost connections that listened for clients: what was notified meanwhile is lost.";
     LOGINS = "tidegate_logins_total", Counter, &["cluster", "database", "result"],
         "Logins of clients by result: ok or failed.";
     WAIT = "tidegate_pool_wait_seconds", Histogram, DATABASE,

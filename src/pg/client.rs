@@ -1,5 +1,6 @@
 //! One client after its login: takes a batch, finds it a server, has it answered, lets go.
 
+mod hear;
 mod loss;
 mod perform;
 mod settle;
@@ -67,6 +68,8 @@ pub(super) struct Client {
     node: Option<NodeId>,
     /// An open batch failed for want of its server: its rest is skipped.
     skipping: bool,
+    /// It listens.
+    ears: Option<Box<hear::Ears>>,
     pub(super) pools: Arc<UserPools>,
     pub(super) engine: Arc<Engine>,
 }
@@ -106,6 +109,7 @@ impl Client {
             link: None,
             node: None,
             skipping: false,
+            ears: None,
             cluster: arrived.cluster,
             pools: arrived.pools,
             entry: arrived.entry,
@@ -121,7 +125,6 @@ impl Client {
             }
         };
         if let Leaving::Refused(refusal) = &leaving {
-            self.output.clear();
             refuse::put(&mut self.output, refusal, refuse::Severity::Fatal);
             let farewell = poll_fn(|cx| self.poll_to_client(cx));
             let _ = tokio::time::timeout(LAST_WORDS, farewell).await;
@@ -152,6 +155,9 @@ impl Client {
             // What a transaction did to tables, others see at its end.
             self.session.renews = self.session.tx != Tx::Idle;
         }
+        if self.session.take_held_ready() {
+            Box::pin(self.tell_what_is_heard()).await;
+        }
         if let Some(doubt) = self.session.take_doubt() {
             // Boxed: it is rare, and its state would make every idle client larger.
             Box::pin(self.settle(doubt)).await?;
@@ -173,6 +179,10 @@ impl Client {
                     Poll::Pending => {}
                 }
             }
+            if self.has_mail() {
+                self.deliver_mail()?;
+                continue;
+            }
             if let Err(error) = self.plan() {
                 return Poll::Ready(Err(Leaving::Refused(Refusal::Protocol(error.to_string()))));
             }
@@ -189,7 +199,7 @@ impl Client {
                 Poll::Pending => {
                     self.entry.listen(cx);
                     // It may have been told between the look and the listening.
-                    if self.must_go() {
+                    if self.must_go() || self.has_mail() {
                         continue;
                     }
                     self.rest();
@@ -299,13 +309,8 @@ impl Client {
         let Some(lease) = self.link.take() else { return };
         lease.entry.client.store(0, Ordering::Relaxed);
         lease.entry.prepared.store(lease.backend.prepared.len() as u64, Ordering::Relaxed);
-        let private = lease.backend.prepared.private.then_some(Residue::Statements);
-        let residue = self.session.residue.take().max(private);
         if !cancelled && self.owed.is_empty() && !self.owed.is_skipping() {
-            match residue {
-                Some(residue) => super::welcome::reset_and_give_back(lease, residue),
-                None => lease.give_back(),
-            }
+            self.return_server(lease);
         }
     }
 

@@ -3,6 +3,7 @@
 use super::auth::{self, ServerSecret, UserTable};
 use super::connect::{ConnectError, Node, PgConnector};
 use super::counters::Counters;
+use super::listen::Hubs;
 use super::statement::Statements;
 use super::welcome::Welcomes;
 use crate::monitor::Handle;
@@ -47,6 +48,8 @@ pub struct Cluster {
     pub welcomes: Welcomes,
     /// Users that the database was asked for.
     pub asked: super::users::Asked,
+    /// Who listens in the place of sessions.
+    pub hubs: Hubs,
     budgets: Vec<Arc<Budget>>,
     pools: Mutex<HashMap<PoolKey, Arc<UserPools>>>,
     paused: watch::Sender<bool>,
@@ -73,6 +76,23 @@ pub struct UserPools {
     /// Somebody asked for `currval` or `lastval` here.
     pub sequences: AtomicBool,
     secret: Arc<ArcSwap<ServerSecret>>,
+}
+
+#[cfg(test)]
+impl UserPools {
+    /// Without any node.
+    pub(super) fn none(user: &str, database: &str) -> UserPools {
+        let server_user = user.into();
+        let (sequences, secret, nodes) = Default::default();
+        UserPools {
+            user: user.into(),
+            database: database.into(),
+            server_user,
+            nodes,
+            sequences,
+            secret,
+        }
+    }
 }
 
 /// What a server connection is wanted for.
@@ -128,6 +148,7 @@ impl Cluster {
             users: parts.users,
             welcomes: Welcomes::default(),
             asked: Default::default(),
+            hubs: Hubs::default(),
             budgets,
             pools: Mutex::default(),
             paused: watch::channel(false).0,
@@ -179,6 +200,7 @@ impl Cluster {
     pub fn close_idle(&self, database: &str) {
         let pools = self.all_pools().into_iter().filter(|pools| *pools.database == *database);
         pools.for_each(|pools| pools.nodes.iter().for_each(|pool| pool.retire_all()));
+        self.hubs.close_idle(database);
     }
 
     /// The next turn among equal nodes.

@@ -187,6 +187,7 @@ impl PgConnector {
             tls,
             prepared: AtomicU64::new(0),
             client: AtomicU64::new(0),
+            writer: AtomicU64::new(0),
         });
         let max_prepared = self.settings.load().max_prepared;
         Ok(Server::new(talk.stream, cancel, reported, max_prepared, entry))

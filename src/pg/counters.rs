@@ -20,6 +20,10 @@ pub struct Counters {
     pub failed_logins: Counter,
     /// Server connections closed because their answers did not fit.
     pub desyncs: Counter,
+    /// Notifications given to clients that keep no server connection for them.
+    pub notifications: Counter,
+    /// Connections that listen for sessions, opened in place of a lost one.
+    pub relistened: Counter,
     /// How long clients waited for a server connection.
     pub waits: Histogram,
     routed: [Counter; Because::COUNT],

@@ -9,6 +9,7 @@ pub mod connect;
 pub mod counters;
 pub mod engine;
 mod exchange;
+pub mod listen;
 mod options;
 mod params;
 pub mod probe;

@@ -154,7 +154,7 @@ impl std::fmt::Display for Name<'_> {
 }
 
 /// A string literal that reads the same whatever `standard_conforming_strings` is.
-struct Literal<'a>(&'a str);
+pub(super) struct Literal<'a>(pub(super) &'a str);
 
 impl std::fmt::Display for Literal<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

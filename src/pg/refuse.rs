@@ -85,6 +85,10 @@ fn code_and_hint(refusal: &Refusal) -> (&str, &'static str) {
         Refusal::Parameter { .. } => {
             ("22023", "RESET the parameter, or set it to what is allowed.")
         }
+        Refusal::Overflow => (
+            "54000",
+            "Read the connection while it is idle, and do not leave it in a transaction for long.",
+        ),
         Refusal::ShuttingDown | Refusal::Killed => ("57P01", "Connect again."),
         Refusal::Internal(_) => ("XX000", "Please report it, with the proxy's log."),
     }

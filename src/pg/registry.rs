@@ -37,6 +37,10 @@ impl<T> Registry<T> {
         self.entries.lock().get(&id).cloned()
     }
 
+    pub fn find(&self, wanted: impl Fn(&T) -> bool) -> Option<Arc<T>> {
+        self.entries.lock().values().find(|entry| wanted(entry)).cloned()
+    }
+
     pub fn all(&self) -> Vec<Arc<T>> {
         self.entries.lock().values().cloned().collect()
     }
@@ -299,4 +303,6 @@ pub struct ServerEntry {
     pub prepared: AtomicU64,
     /// The client it is lent to; 0: none.
     pub client: AtomicU64,
+    /// The client that did more than read on it last; 0: none.
+    pub writer: AtomicU64,
 }

@@ -177,3 +177,26 @@ fn skim(chunk: &[u8], fault: &mut Option<Fault>, mut look: impl FnMut(u8, &[u8])
     }
     (at, ready)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_notification_in_the_same_read_behind_the_answer_is_shown_at_once() {
+        let mut answer = BytesMut::new();
+        wire::put_command_complete(&mut answer, "SELECT 1");
+        wire::put_ready(&mut answer, b'I');
+        answer.extend_from_slice(b"A\0\0\0\x0c\0\0\0\x07c\0p\0");
+        for cut in 0..=answer.len() {
+            let (mut seen, mut fault) = (Vec::new(), None);
+            let mut look = |tag, _: &[u8]| seen.push(tag);
+            let (taken, ready) = skim(&answer[..cut], &mut fault, &mut look);
+            // Whoever is told of the end reads no further: nothing that came whole is left.
+            assert!(cut < answer.len() || (taken, ready) == (cut, true));
+            let (rest, later) = skim(&answer[taken..], &mut fault, &mut look);
+            assert_eq!((seen, ready || later), (vec![b'C', b'A'], true), "cut at {cut}");
+            assert_eq!(taken + rest, answer.len());
+        }
+    }
+}

@@ -13,6 +13,7 @@ use crate::refusal::Refusal;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
+use tokio::sync::oneshot;
 
 type Key = (Arc<str>, Arc<str>, Arc<Params>);
 
@@ -82,14 +83,40 @@ pub(super) async fn learn(mut lease: Lease, params: &Arc<Params>) -> Result<Welc
 /// Resets a server that a session leaves, and lends it again if that succeeds.
 pub(super) fn reset_and_give_back(mut lease: Lease, residue: Residue) {
     tokio::spawn(async move {
-        let limit = lease.pool().settings().connect_timeout;
-        let reset = tokio::time::timeout(limit, lease.run(residue.remedy())).await;
-        if let Ok(Ok(())) = reset {
-            if residue == Residue::Statements {
-                lease.backend.prepared = OnServer::default();
-            }
-            lease.backend.params = Arc::default();
+        if reset(&mut lease, residue).await {
             lease.give_back();
         }
     });
+}
+
+/// Lends a server to nobody else before what was notified on it is heard: the process id in a
+/// notification is the server's, and tells the client by whom it has the server.
+pub(super) fn give_back_when_heard(
+    mut lease: Lease,
+    residue: Option<Residue>,
+    heard: oneshot::Receiver<()>,
+) {
+    tokio::spawn(async move {
+        let limit = lease.pool().settings().connect_timeout;
+        let _ = tokio::time::timeout(limit, heard).await;
+        let clean = match residue {
+            Some(residue) => reset(&mut lease, residue).await,
+            None => true,
+        };
+        if clean {
+            lease.give_back();
+        }
+    });
+}
+
+async fn reset(lease: &mut Lease, residue: Residue) -> bool {
+    let limit = lease.pool().settings().connect_timeout;
+    let reset = tokio::time::timeout(limit, lease.run(residue.remedy())).await;
+    if residue >= Residue::Parameters {
+        lease.backend.params = Arc::default();
+    }
+    if residue >= Residue::Statements {
+        lease.backend.prepared = OnServer::default();
+    }
+    matches!(reset, Ok(Ok(())))
 }

@@ -13,6 +13,16 @@ pub struct Analysis {
     pub steps: Vec<Step>,
 }
 
+impl Analysis {
+    /// The channels of its LISTENs.
+    pub fn channels(&self) -> impl Iterator<Item = &str> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Listen(channel) => Some(&**channel),
+            _ => None,
+        })
+    }
+}
+
 /// Why a statement needs the primary. One word each for log, metric, console and test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Why {
@@ -96,6 +106,15 @@ pub enum Step {
     /// DEALLOCATE name
     Deallocate(Box<str>),
     DeallocateAll,
+    /// LISTEN; the channel as PostgreSQL folds and truncates it.
+    Listen(Box<str>),
+    Unlisten(Box<str>),
+    /// UNLISTEN *
+    UnlistenAll,
+    /// NOTIFY or pg_notify: whoever listens hears of it after the transaction.
+    Notify,
+    /// pg_listening_channels: the session's own.
+    ListsChannels,
     /// `SHOW tidegate.…`: answered by the proxy.
     ShowTidegate(Box<str>),
     /// The session must keep its server connection from here on.
@@ -103,7 +122,7 @@ pub enum Step {
     /// It may leave something on the server that its text does not tell, as whatever runs code of
     /// the user's: DO, CALL, a function that is not PostgreSQL's own.
     Hidden,
-    /// It may take away what pinned the session: CLOSE, UNLISTEN, an advisory unlock.
+    /// It may take away what pinned the session: CLOSE, an advisory unlock.
     Releases,
     /// DROP DATABASE, or ALTER DATABASE … RENAME: nobody may be connected to it.
     Empties(Box<str>),
@@ -131,6 +150,7 @@ pub enum Pin {
     AdvisoryLock,
     /// DECLARE … WITH HOLD
     HoldCursor,
+    /// LISTEN by code of the user's, or where nobody can listen in the session's place
     Listen,
     Load,
     /// PREPARE name AS …; EXECUTE and `pg_prepared_statements`, which mean the session's own

@@ -103,8 +103,14 @@ fn session_statement(stmt: Node<'_>, text: &str) -> Part {
         }),
         // Its body runs at each EXECUTE, on the same, pinned connection.
         Node::PrepareStmt(_) => session(Step::Pin(Pin::SqlPrepare)),
-        Node::ListenStmt(_) => session(Step::Pin(Pin::Listen)),
-        Node::UnlistenStmt(_) => session(Step::Releases),
+        Node::ListenStmt(stmt) => {
+            session(Step::Listen(stmt.conditionname().unwrap_or_default().into()))
+        }
+        Node::UnlistenStmt(stmt) => session(match stmt.conditionname() {
+            Some(channel) => Step::Unlisten(channel.into()),
+            None => Step::UnlistenAll,
+        }),
+        Node::NotifyStmt(_) => Part::primary(Why::Write).step(Step::Notify),
         Node::LoadStmt(_) => session(Step::Pin(Pin::Load)),
         _ => definition(stmt, text),
     }
@@ -124,7 +130,6 @@ fn spares_columns(stmt: Node<'_>) -> bool {
             | Node::TruncateStmt(_)
             | Node::RefreshMatViewStmt(_)
             | Node::CheckPointStmt(_)
-            | Node::NotifyStmt(_)
             | Node::CreateStatsStmt(_)
             | Node::AlterSystemStmt(_)
     )
@@ -186,7 +191,9 @@ fn create_as(stmt: &nodes::CreateTableAsStmt, functions: &Functions) -> Part {
     let target = stmt.into().and_then(|into| into.rel()).and_then(temporary);
     let part = replayable_as_pin(Part { primary: Some(Why::Write), ..query });
     match part.step {
-        Step::Plain => part.step(target.map_or(Step::Defines, Step::Pin)),
+        Step::Plain | Step::Notify | Step::ListsChannels => {
+            part.step(target.map_or(Step::Defines, Step::Pin))
+        }
         // It ends with a proof, which finds the temporary table, too.
         Step::Pin(Pin::SqlPrepare) => part,
         _ => part.pin(target),

@@ -59,6 +59,10 @@ pub(super) enum Call {
     SessionLock,
     /// The end of one.
     SessionUnlock,
+    /// `pg_notify`
+    Notify,
+    /// `pg_listening_channels`
+    Channels,
     /// The session's prepared statements.
     Statements,
     /// Not one of PostgreSQL's own: it may do anything, and leave anything on its connection.
@@ -126,6 +130,8 @@ fn special(name: &str) -> Option<Call> {
         "pg_advisory_unlock" | "pg_advisory_unlock_shared" | "pg_advisory_unlock_all" => {
             Some(Call::SessionUnlock)
         }
+        "pg_notify" => Some(Call::Notify),
+        "pg_listening_channels" => Some(Call::Channels),
         "pg_prepared_statement" => Some(Call::Statements),
         _ => None,
     }

@@ -62,12 +62,13 @@ fn look(root: Node<'_>, functions: &Functions) -> Part {
 /// most of all the one whose end is not.
 fn rank(step: &Step) -> u8 {
     match step {
-        Step::Pin(Pin::Setting) => 6,
-        Step::Pin(Pin::SqlPrepare) => 5,
-        Step::Pin(Pin::Sequence) => 4,
-        Step::Pin(_) => 3,
-        Step::Hidden => 2,
-        Step::Releases | Step::Defines => 1,
+        Step::Pin(Pin::Setting) => 7,
+        Step::Pin(Pin::SqlPrepare) => 6,
+        Step::Pin(Pin::Sequence) => 5,
+        Step::Pin(_) => 4,
+        Step::Hidden => 3,
+        Step::Releases | Step::Defines => 2,
+        Step::Notify | Step::ListsChannels => 1,
         _ => 0,
     }
 }
@@ -122,6 +123,8 @@ fn function(
         Call::Unknown => (Some(Why::Function), Step::Hidden),
         Call::SessionLock => (Some(Why::Function), Step::Pin(Pin::AdvisoryLock)),
         Call::SessionUnlock => (Some(Why::Function), Step::Releases),
+        Call::Notify => (Some(Why::Function), Step::Notify),
+        Call::Channels => (Some(Why::Session), Step::ListsChannels),
         Call::Statements => (Some(Why::Session), Step::Pin(Pin::SqlPrepare)),
         Call::CurrentSetting => {
             *by_shape = false;

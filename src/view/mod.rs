@@ -8,7 +8,7 @@ mod prepared;
 mod stats;
 
 pub use nodes::{Cluster, Node, PoolLimits};
-pub use peers::{Client, ClientState, Pool, Route, Server, ServerState};
+pub use peers::{Client, ClientState, Listening, Pool, Route, Server, ServerState};
 pub use prepared::Prepared;
 pub use stats::Stats;
 
@@ -32,6 +32,8 @@ pub struct Proxy {
     pub pools: Vec<Pool>,
     pub clients: Vec<Client>,
     pub servers: Vec<Server>,
+    /// The connections that listen for clients.
+    pub listening: Vec<Listening>,
     /// Shared prepared statements that clients have, the most used first.
     pub prepared: Vec<Prepared>,
     pub stats: Vec<Stats>,
@@ -50,6 +52,7 @@ impl Proxy {
             pools: Vec::new(),
             clients: Vec::new(),
             servers: Vec::new(),
+            listening: Vec::new(),
             prepared: Vec::new(),
             stats: Vec::new(),
         }

@@ -133,3 +133,15 @@ pub struct Server {
     /// The client it is lent to.
     pub client: Option<u64>,
 }
+
+/// A server connection that listens to notifications for the clients of a database.
+#[derive(Clone, Debug, Serialize)]
+pub struct Listening {
+    pub cluster: Arc<str>,
+    pub database: Arc<str>,
+    /// Where; `None`: nowhere at the moment, and notifications are lost.
+    pub node: Option<Arc<str>>,
+    pub channels: u64,
+    /// Clients on them, each counted once for each of its channels.
+    pub listeners: u64,
+}

@@ -24,6 +24,10 @@ pub struct Stats {
     pub routed: BTreeMap<String, u64>,
     /// Statements run again, unseen by the client, by reason.
     pub retries: BTreeMap<String, u64>,
+    /// Given to clients that keep no server connection for them.
+    pub notifications: u64,
+    /// Times that a connection which listens for clients was lost and replaced.
+    pub relistened: u64,
     pub logins_ok: u64,
     pub logins_failed: u64,
 }

@@ -29,6 +29,7 @@ async fn psql_reads_every_show_command() {
             "orders|orders|1000|1200|5000|9000|1|2000|4|1|12|2|42P01=4|fresh_replica=900|25006=1",
         ),
         ("SHOW DATABASES", "billing|orders|postgres|10.0.0.1|5432|transaction|20|0|0|5000|0|0"),
+        ("SHOW LISTEN", "orders|orders|a|2|3"),
         ("SHOW LISTS", "used_clients|2"),
         ("SHOW CONFIG", "clusters.orders.pool.size|20|20|yes"),
         ("SHOW VERSION", "Tidegate 0.1.0|1970-01-01T00:00:00Z|90"),

@@ -3,6 +3,8 @@
 use crate::authority::Authority;
 use crate::fixture::{Said, Secrets, psql, reload_with, servers, tls, who};
 use crate::support::proxy::proxy;
+use std::future::poll_fn;
+use tokio_postgres::AsyncMessage;
 
 const PLAIN: &str = "user=app sslmode=disable";
 
@@ -74,6 +76,34 @@ async fn a_new_certificate_counts_after_a_reload_and_disturbs_nobody() {
     let console = running.connect_with(&url).await.expect("the console");
     console.simple_query("RELOAD").await.expect_err("a broken certificate");
     assert_eq!(psql(port, &verified(&new), "pencil").await, Ok("app".into()));
+}
+
+#[tokio::test]
+async fn notifications_reach_an_idle_client_over_tls() {
+    let servers = servers("scram").start().await.expect("a cluster");
+    let (authority, secrets) = (Authority::new(), Secrets::new());
+    let pair = authority.issue(&["localhost"]);
+    let auth = format!("method = \"scram\"\n{}", secrets.user("app", "pencil"));
+    let running = proxy(&servers).top(&tls("allow", &pair, None)).with("auth", &auth).start().await;
+    let stream = crate::direct_tls::connect(running.postgres, &authority).await.expect("TLS");
+    let mut config = tokio_postgres::Config::new();
+    config.user("app").password("pencil").dbname("postgres");
+    let connected = config.connect_raw(stream, tokio_postgres::NoTls).await;
+    let (client, mut connection) = connected.expect("a login");
+    let (heard, mut hears) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
+            if let AsyncMessage::Notification(said) = message {
+                heard.send(said.payload().len()).expect("the test listens");
+            }
+        }
+    });
+    client.batch_execute("LISTEN news").await.expect("LISTEN");
+    let sql = "SELECT pg_notify('news', g || repeat('x', 7900)) FROM generate_series(100, 499) g";
+    servers.sql(sql).await.expect("notifications");
+    for _ in 100..500 {
+        assert_eq!(hears.recv().await, Some(7903));
+    }
 }
 
 /// A client over TLS that stays.

@@ -11,6 +11,8 @@ mod doubtful;
 mod faults;
 mod login;
 mod malformed;
+mod notify;
+mod notify_loss;
 mod random;
 mod replica_loss;
 mod shared;

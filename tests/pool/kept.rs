@@ -42,7 +42,7 @@ async fn a_pin_ends_with_its_reason() {
         ("SELECT pg_try_advisory_lock(7)", "advisory_lock", "SELECT pg_advisory_unlock_all()"),
         ("BEGIN; DECLARE c CURSOR WITH HOLD FOR SELECT 1; COMMIT", "hold_cursor", "CLOSE c"),
         ("PREPARE p AS SELECT 1", "sql_prepare", "DEALLOCATE p"),
-        ("LISTEN news", "listen", "UNLISTEN news"),
+        ("DO 'BEGIN EXECUTE ''LISTEN news''; END'", "listen", "UNLISTEN news"),
     ] {
         first.batch_execute(begin).await.unwrap();
         pinned(&running, &[pin]).await;
@@ -75,7 +75,7 @@ async fn what_a_transaction_took_back_pins_nobody() {
     for text in [
         "BEGIN; CREATE TEMP TABLE x (a int); ROLLBACK",
         "BEGIN; CREATE TEMP TABLE x (a int) ON COMMIT DROP; COMMIT",
-        "BEGIN; LISTEN news; ROLLBACK",
+        "BEGIN; DO 'BEGIN EXECUTE ''LISTEN news''; END'; ROLLBACK",
     ] {
         first.batch_execute(text).await.unwrap();
         pinned(&running, &[]).await;

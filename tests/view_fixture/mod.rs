@@ -57,6 +57,8 @@ fn stats() -> Stats {
         errors: counts("42P01", 4),
         routed: counts("fresh_replica", 900),
         retries: counts("25006", 1),
+        notifications: 5,
+        relistened: 1,
         logins_ok: 12,
         logins_failed: 2,
     }
@@ -141,6 +143,13 @@ pub(crate) fn proxy() -> Proxy {
     proxy.pools = vec![pool()];
     proxy.clients = vec![client(7, ClientState::Idle), client(8, ClientState::Active)];
     proxy.servers = vec![server()];
+    proxy.listening = vec![Listening {
+        cluster: "orders".into(),
+        database: "orders".into(),
+        node: Some("a".into()),
+        channels: 2,
+        listeners: 3,
+    }];
     proxy.stats = vec![stats()];
     proxy
 }

@@ -6,6 +6,7 @@ mod clients;
 mod config;
 mod databases;
 mod help;
+mod listen;
 mod lists;
 mod nodes;
 mod pools;
@@ -40,6 +41,7 @@ pub(super) static SHOWS: &[Show] = &[
     nodes::SHOW,
     databases::SHOW,
     stats::SHOW,
+    listen::SHOW,
     lists::SHOW,
     config::SHOW,
     version::SHOW,

@@ -50,6 +50,9 @@ impl Client {
                 Ok(()) if self.look_elsewhere(hope, &mut tries) => continue,
                 Ok(()) => {}
             }
+            if self.batch.listens {
+                Box::pin(self.prepare_to_hear()).await;
+            }
             self.flow.open = self.batch.end == Some(End::Open);
             self.send_batch();
             if hope == Hope::None {
@@ -92,6 +95,9 @@ impl Client {
         };
         if wait {
             self.exchange_ahead().await?;
+        }
+        if self.session.tx == Tx::Idle {
+            self.send_ahead(Session::listen_ahead);
         }
         if self.send_ahead(Session::prepare) {
             self.exchange_ahead().await?;
@@ -222,6 +228,9 @@ impl Client {
         self.cluster.counters.routed(decision.because);
         let (server, key) = (lease.entry.id, lease.cancel.clone());
         lease.entry.client.store(self.entry.id, Ordering::Relaxed);
+        if wants != Wants::Read {
+            lease.entry.writer.store(self.entry.id, Ordering::Relaxed);
+        }
         self.entry.link(CancelTarget { node, server, key });
         self.entry.set_state(ClientState::Active);
         self.cluster.begin(node, wants);

@@ -4,6 +4,7 @@ use super::{Client, Leaving};
 use crate::pg::exchange::Ended;
 use crate::pg::server::ExchangeError;
 use crate::pg::session::proof::Doubt;
+use bytes::BytesMut;
 use std::io;
 
 impl Client {
@@ -12,8 +13,9 @@ impl Client {
     pub(super) async fn settle(&mut self, doubt: Doubt) -> Result<(), Leaving> {
         let Some(mut lease) = self.link.take() else { return Ok(()) };
         let limit = lease.pool().settings().connect_timeout;
-        let question = doubt.question();
-        let asked = tokio::time::timeout(limit, lease.ask(&question, &mut self.output)).await;
+        let (question, mut aside) = (self.session.question(doubt), BytesMut::new());
+        let asked = tokio::time::timeout(limit, lease.ask(&question, &mut aside)).await;
+        self.session.pass_on(&aside, &mut self.output);
         let answer = asked.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()));
         match answer {
             Ok(row) => self.session.settle(&row, &lease.backend),

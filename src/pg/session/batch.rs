@@ -34,6 +34,16 @@ pub enum Item {
 }
 
 impl Item {
+    fn analysis(&self) -> Option<&Analysis> {
+        match self {
+            Item::Query(analysis) => Some(analysis),
+            Item::Parse { statement, .. } | Item::Bind { statement: Some(statement), .. } => {
+                Some(&statement.analysis)
+            }
+            _ => None,
+        }
+    }
+
     /// What it changed in the session when it was planned.
     pub fn undo(&self) -> Option<Undo> {
         match self {
@@ -80,6 +90,10 @@ pub struct Batch {
     pub primary: Option<Why>,
     /// It holds a BEGIN READ ONLY or plain reads only: see `wants`.
     pub statements: usize,
+    /// A LISTEN is among them.
+    pub listens: bool,
+    /// It asks which channels the session listens to.
+    pub lists_channels: bool,
     /// It uses named statements whose types the client may know.
     seen: bool,
     /// It uses named statements for the first time.
@@ -98,6 +112,8 @@ impl Batch {
         self.end = None;
         self.primary = None;
         self.statements = 0;
+        self.listens = false;
+        self.lists_channels = false;
         self.seen = false;
         self.news = false;
         self.bound.clear();
@@ -199,6 +215,13 @@ impl Batch {
     pub(super) fn count(&mut self, analysis: &Analysis) {
         self.statements += 1;
         self.primary = self.primary.or(analysis.primary);
+        self.listens |= analysis.channels().next().is_some();
+        self.lists_channels |= analysis.steps.contains(&Step::ListsChannels);
+    }
+
+    /// The channels of its LISTENs.
+    pub fn channels(&self) -> impl Iterator<Item = &str> {
+        self.frames.iter().filter_map(|frame| frame.item.analysis()).flat_map(|a| a.channels())
     }
 }
 

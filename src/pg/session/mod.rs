@@ -7,6 +7,7 @@
 
 pub mod ahead;
 pub mod batch;
+pub mod hears;
 pub mod owed;
 pub mod plan;
 pub mod proof;
@@ -18,6 +19,7 @@ use super::params::{Params, Variables};
 use super::statement::{OnServer, Place, Statement};
 use crate::route::{Consistency, Known};
 use crate::sql::{Analysis, Pin, Step};
+use hears::Hears;
 use proof::{Doubt, Residue};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -101,6 +103,12 @@ pub struct Session {
     pub pin: Option<Pin>,
     /// What the next session must not find on the server.
     pub residue: Option<Residue>,
+    /// What it listens to, if anything.
+    pub hears: Option<Box<Hears>>,
+    /// The end of an answer waits for the notifications that belong before it.
+    ready_held: bool,
+    /// It notified, or may have.
+    pub notified: bool,
     /// What only the server knows of what it keeps for this session.
     doubt: Option<Doubt>,
     /// What reads of this session must not fall behind.
@@ -127,6 +135,9 @@ impl Session {
             tx: Tx::Idle,
             pin,
             residue: None,
+            hears: None,
+            ready_held: false,
+            notified: false,
             doubt: None,
             known: Known::default(),
             renews: false,
@@ -207,28 +218,46 @@ impl Session {
     /// The effect of a statement that the server completed.
     fn apply(&mut self, step: &Step, tag: &[u8]) {
         match step {
-            Step::Empties(_) => {}
-            Step::Plain | Step::Begin { .. } | Step::DiscardOther | Step::ShowTidegate(_) => {}
+            Step::Plain
+            | Step::Empties(_)
+            | Step::ListsChannels
+            | Step::Begin { .. }
+            | Step::DiscardOther
+            | Step::ShowTidegate(_) => {}
             Step::Commit | Step::Rollback => {
                 if tag.starts_with(b"COMMIT") {
-                    self.variables.commit()
+                    self.commit()
                 } else {
                     self.rollback()
                 }
             }
-            Step::Savepoint(name) => self.variables.savepoint(name),
-            Step::Release(name) => self.variables.release(name),
-            Step::RollbackTo(name) => self.variables.rollback_to(name),
+            Step::Savepoint(name) => {
+                self.variables.savepoint(name);
+                self.hear_of(step);
+            }
+            Step::Release(name) => {
+                self.variables.release(name);
+                self.hear_of(step);
+            }
+            Step::RollbackTo(name) => {
+                self.variables.rollback_to(name);
+                self.hear_of(step);
+            }
             Step::Set { name, value } => self.variables.set(name, value),
             Step::Reset(name) => self.variables.reset(name),
             Step::ResetAll => self.variables.reset_all(false),
             Step::Deallocate(_) | Step::DeallocateAll => self.doubts(Doubt::Pin),
             Step::DiscardTemp | Step::Releases => self.doubts(Doubt::Pin),
+            Step::Listen(channel) => self.listen(channel),
+            Step::Unlisten(channel) => self.unlisten(Some(channel)),
+            Step::UnlistenAll => self.unlisten(None),
+            Step::Notify => self.notified = true,
             Step::Defines => {
                 self.renews = true;
                 self.doubts(Doubt::Pin);
             }
             Step::Hidden => {
+                self.notified = true;
                 self.renews |= tag == b"DO";
                 self.doubts(Doubt::Everything);
             }
@@ -236,6 +265,7 @@ impl Session {
                 self.variables.reset_all(true);
                 // The server commits it at once: what fails later in the pipeline leaves it.
                 self.variables.commit();
+                self.hear_of(step);
                 self.unpin();
             }
             // What follows the first of these shows no less than it did.
@@ -247,8 +277,14 @@ impl Session {
         }
     }
 
+    fn commit(&mut self) {
+        self.variables.commit();
+        self.hear_of(&Step::Commit);
+    }
+
     fn rollback(&mut self) {
         self.variables.rollback();
+        self.hear_of(&Step::Rollback);
         self.doubts(Doubt::Pin);
     }
 
@@ -268,7 +304,7 @@ impl Session {
     /// ReadyForQuery said so.
     fn ready(&mut self, tx: Tx) {
         if tx == Tx::Idle {
-            self.variables.commit();
+            self.commit();
             self.portal = None;
             self.portals.clear();
         }
@@ -287,6 +323,8 @@ impl Session {
         self.copying = false;
         self.doubt = None;
         self.residue = None;
+        self.ready_held = false;
+        self.notified = false;
     }
 
     fn bind_portal(&mut self, name: &[u8], statement: Option<&Arc<Statement>>) {

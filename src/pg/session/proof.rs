@@ -5,7 +5,9 @@
 
 use super::owed::{Owed, Queue};
 use super::{Backend, Session, Tx};
+use crate::pg::params::Literal;
 use crate::sql::{Pin, SetValue, Step};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// What is to be asked; the greater one asks more.
@@ -17,36 +19,34 @@ pub enum Doubt {
     Everything,
 }
 
-impl Doubt {
-    /// The question: one row. Objects of a temporary schema depend on it; at the end of a
-    /// transaction the advisory locks and cursors that are left belong to the session.
-    pub fn question(self) -> String {
-        const KEPT: &str = "\
-            EXISTS (SELECT FROM pg_catalog.pg_depend \
-             WHERE refclassid OPERATOR(pg_catalog.=) 2615 \
-             AND refobjid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()), \
-            EXISTS (SELECT FROM pg_catalog.pg_locks \
-             WHERE locktype OPERATOR(pg_catalog.=) 'advisory' \
-             AND pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()), \
-            EXISTS (SELECT FROM pg_catalog.pg_cursors), \
-            EXISTS (SELECT FROM pg_catalog.pg_listening_channels()), \
-            EXISTS (SELECT FROM pg_catalog.pg_prepared_statements WHERE from_sql)";
-        const SET: &str = "\
-            (SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_statements \
-             WHERE NOT from_sql), \
-            (SELECT pg_catalog.json_object_agg(pg_catalog.lower(name), setting) \
-             FROM pg_catalog.pg_settings WHERE source OPERATOR(pg_catalog.=) 'session'), \
-            pg_catalog.current_setting('role')";
-        match self {
-            Doubt::Pin => format!("SELECT {KEPT}"),
-            Doubt::Everything => format!("SELECT {KEPT}, {SET}"),
-        }
-    }
-}
+/// Whether there is what pins a session, in the order of `REASONS`: one row. Objects of a
+/// temporary schema depend on it; at the end of a transaction the advisory locks and cursors that
+/// are left belong to the session.
+const KEPT: [&str; 5] = [
+    "EXISTS (SELECT FROM pg_catalog.pg_depend \
+     WHERE refclassid OPERATOR(pg_catalog.=) 2615 \
+     AND refobjid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema())",
+    "EXISTS (SELECT FROM pg_catalog.pg_locks \
+     WHERE locktype OPERATOR(pg_catalog.=) 'advisory' \
+     AND pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid())",
+    "EXISTS (SELECT FROM pg_catalog.pg_cursors)",
+    "EXISTS (SELECT FROM pg_catalog.pg_listening_channels())",
+    "EXISTS (SELECT FROM pg_catalog.pg_prepared_statements WHERE from_sql)",
+];
+
+/// Which parameters are set.
+const SET: &str = "\
+    (SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_statements \
+     WHERE NOT from_sql), \
+    (SELECT pg_catalog.json_object_agg(pg_catalog.lower(name), setting) \
+     FROM pg_catalog.pg_settings WHERE source OPERATOR(pg_catalog.=) 'session'), \
+    pg_catalog.current_setting('role')";
 
 /// What may be left on a server connection that is not to be found by others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Residue {
+    /// Channels that the session listened to here and hears of elsewhere.
+    Subscriptions,
     /// Parameters that PostgreSQL does not list: those with a dot in their names.
     Parameters,
     /// That, and prepared statements that are not those we know of.
@@ -57,7 +57,10 @@ impl Residue {
     /// What removes it.
     pub fn remedy(self) -> &'static str {
         match self {
-            Residue::Parameters => "SET SESSION AUTHORIZATION DEFAULT; RESET ROLE; RESET ALL",
+            Residue::Subscriptions => "UNLISTEN *",
+            Residue::Parameters => {
+                "UNLISTEN *; SET SESSION AUTHORIZATION DEFAULT; RESET ROLE; RESET ALL"
+            }
             Residue::Statements => "DISCARD ALL",
         }
     }
@@ -102,6 +105,24 @@ impl Session {
         match self.tx {
             Tx::Idle => self.doubt.take(),
             Tx::Open | Tx::Failed => None,
+        }
+    }
+
+    /// The question of the server.
+    pub fn question(&self, doubt: Doubt) -> String {
+        let mut kept = KEPT.map(Cow::Borrowed);
+        if let Some(hears) = &self.hears {
+            // These may be listened to here as well, and are no reason to stay.
+            let served: Vec<_> = hears.served().map(|name| Literal(name).to_string()).collect();
+            kept[3] = Cow::Owned(format!(
+                "EXISTS (SELECT FROM pg_catalog.pg_listening_channels() AS c (name) \
+                 WHERE name OPERATOR(pg_catalog.<>) ALL (ARRAY[{}]::pg_catalog.text[]))",
+                served.join(",")
+            ));
+        }
+        match doubt {
+            Doubt::Pin => format!("SELECT {}", kept.join(", ")),
+            Doubt::Everything => format!("SELECT {}, {SET}", kept.join(", ")),
         }
     }
 

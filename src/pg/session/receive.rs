@@ -185,7 +185,8 @@ impl Session {
         match header.tag {
             b'D' | b'd' => return from.row(header.tag),
             b'S' => return Ok(self.parameter(body, from, to)),
-            b'N' | b'A' => return Ok(from.unless_replaying()),
+            b'N' => return Ok(from.unless_replaying()),
+            b'A' => return Ok(self.notification(body)),
             b'E' => return self.error(body, from, to),
             b'Z' => return self.ready_for_query(body, from),
             _ => {}
@@ -375,6 +376,10 @@ impl Session {
         }
         self.copying = false;
         self.ready(tx);
+        if self.hears.is_some() && tx == Tx::Idle && from.owed.is_empty() {
+            self.ready_held = true;
+            return Ok(Passage::Swallow);
+        }
         Ok(Passage::Forward)
     }
 }
@@ -446,7 +451,7 @@ impl Incoming<'_> {
 
 /// Their bodies matter, so they must be whole.
 fn is_looked_into(tag: u8) -> bool {
-    matches!(tag, b'C' | b'Z' | b'S' | b'E')
+    matches!(tag, b'C' | b'Z' | b'S' | b'E' | b'A')
 }
 
 /// What is held back at most while no row and no end of an answer is there, in bytes.

@@ -72,6 +72,15 @@ pub fn put_command_complete(out: &mut BytesMut, tag: &str) {
     put_frame(out, b'C', |b| put_cstr(b, tag.as_bytes()));
 }
 
+/// NotificationResponse from the backend or client with this process id.
+pub fn put_notification(out: &mut BytesMut, pid: u32, channel: &[u8], payload: &[u8]) {
+    put_frame(out, b'A', |b| {
+        b.put_u32(pid);
+        put_cstr(b, channel);
+        put_cstr(b, payload);
+    });
+}
+
 /// BackendKeyData: our process id and secret.
 pub fn put_backend_key(out: &mut BytesMut, pid: u32, secret: &[u8]) {
     put_frame(out, b'K', |b| {

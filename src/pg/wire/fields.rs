@@ -57,6 +57,22 @@ pub fn parse_status(body: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((name, value))
 }
 
+/// The body of a NotificationResponse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Notification<'a> {
+    /// The process id of the backend that notified.
+    pub pid: u32,
+    pub channel: &'a [u8],
+    pub payload: &'a [u8],
+}
+
+pub fn parse_notification(body: &[u8]) -> Option<Notification<'_>> {
+    let (pid, rest) = body.split_first_chunk::<4>()?;
+    let (channel, rest) = cstr(rest)?;
+    let (payload, _) = cstr(rest)?;
+    Some(Notification { pid: u32::from_be_bytes(*pid), channel, payload })
+}
+
 /// DataRow with values in text format. What a malformed row lacks is missing in the answer.
 pub fn parse_row(body: &[u8]) -> Vec<Option<String>> {
     let Some((count, mut rest)) = body.split_first_chunk::<2>() else { return Vec::new() };

@@ -155,7 +155,6 @@ fn what_cannot_move_pins() {
         ("SELECT pg_advisory_xact_lock(1)", Step::Plain),
         ("DECLARE c CURSOR WITH HOLD FOR SELECT 1", Step::Pin(Pin::HoldCursor)),
         ("DECLARE c CURSOR FOR SELECT 1", Step::Plain),
-        ("LISTEN c", Step::Pin(Pin::Listen)),
         ("LOAD 'x'", Step::Pin(Pin::Load)),
         ("PREPARE p AS SELECT 1", Step::Pin(Pin::SqlPrepare)),
         ("EXECUTE p", Step::Pin(Pin::SqlPrepare)),
@@ -164,6 +163,26 @@ fn what_cannot_move_pins() {
         ("TABLE pg_prepared_statements", Step::Pin(Pin::SqlPrepare)),
         ("SELECT nextval('s')", Step::Plain),
         ("SELEC", Step::Hidden),
+    ]);
+}
+
+#[test]
+fn channels_are_named_as_postgresql_folds_and_truncates_them() {
+    let [long, umlauts] = ["a".repeat(70), "ü".repeat(40)];
+    let listen = |name: &str| Step::Listen(name.into());
+    check_steps(&[
+        ("LISTEN News", listen("news")),
+        ("LISTEN \"New \"\"S\"", listen("New \"S")),
+        (&format!("LISTEN {long}"), listen(&long[..63])),
+        // 63 bytes are the half of a letter.
+        (&format!("LISTEN \"{umlauts}\""), listen(&umlauts[..62])),
+        ("UNLISTEN News", Step::Unlisten("news".into())),
+        ("UNLISTEN *", Step::UnlistenAll),
+        ("UNLISTEN \"*\"", Step::Unlisten("*".into())),
+        ("NOTIFY news, 'it is'", Step::Notify),
+        ("SELECT pg_notify('news', 'it is')", Step::Notify),
+        ("SELECT * FROM pg_listening_channels()", Step::ListsChannels),
+        ("SELECT pg_notify('news', mine())", Step::Hidden),
     ]);
 }
 

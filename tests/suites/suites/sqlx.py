@@ -1,4 +1,5 @@
-"""sqlx. Its tests need a crate of its repository that is published nowhere."""
+"""sqlx, but for tests whose compiler asks a database. They need a crate of its repository that is
+published nowhere."""
 import json
 import os
 import re
@@ -14,7 +15,7 @@ NAME = f'sqlx {VERSION}'
 FEATURES = ['runtime-tokio', 'tls-none', 'postgres', 'any', 'macros', 'migrate', 'derive', 'time',
             'chrono', 'uuid', 'json', 'bigdecimal', 'rust_decimal', 'bit-vec', 'ipnet', 'ipnetwork',
             'mac_address']
-TESTS = ['postgres', 'postgres-types', 'postgres-describe', 'postgres-derives', 'postgres-error',
+TESTS = ['postgres', 'postgres-types', 'postgres-describe', 'postgres-error',
          'postgres-migrate', 'postgres-query-builder', 'postgres-rustsec']
 
 
