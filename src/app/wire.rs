@@ -136,6 +136,7 @@ pub(super) fn users(settings: &config::Auth) -> Vec<Listed> {
         password: user.password.as_ref().map(secret),
         server_user: user.server_user.clone(),
         server_password: user.server_password.as_ref().map(secret),
+        max_clients: user.max_clients,
     });
     listed.collect()
 }

@@ -35,6 +35,8 @@ options! {
         /// The password towards the servers, for when the client's own proof cannot be passed
         /// on: with "trust" and "cert", or with a server_user.
         secret server_password: Option<Secret> => .example("/run/secrets/app-on-server");
+        /// Clients of this user, at most, instead of pool.max_clients_per_user. 0: no limit.
+        key max_clients: Option<usize> => .example("50").limits(0, 1_000_000);
     } refused {
         "password" => IN_THE_FILE, INSTEAD;
         "server_password" => IN_THE_FILE, "write server_password_file = \"/run/secrets/NAME\", \
@@ -107,7 +109,10 @@ pub(super) fn users_of_file(text: &str) -> (BTreeMap<String, User>, Vec<BadLine>
         match parts {
             Some((name, password)) if says.is_empty() => {
                 let password = Some(Secret::new(password)).filter(|p| !p.expose().is_empty());
-                users.insert(name, User { password, server_user: None, server_password: None });
+                users.insert(
+                    name,
+                    User { password, server_user: None, server_password: None, max_clients: None },
+                );
             }
             _ => bad.push(BadLine { line: number + 1, says }),
         }

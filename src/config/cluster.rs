@@ -8,6 +8,7 @@ use super::secret::Secret;
 use super::server::{IN_THE_FILE, INSTEAD};
 use super::values::{Complaint, Value};
 use crate::{pool, route};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 use toml::de::DeValue;
@@ -125,6 +126,14 @@ options! {
         key max_clients: usize = "5000" => .limits(1, 1_000_000);
         /// Clients of the cluster from one address, at most. 0: no limit.
         key max_clients_per_address: usize = "0" => .limits(0, 1_000_000);
+        /// Clients of the cluster by one user, at most; auth.users.NAME.max_clients goes before
+        /// it. 0: no limit.
+        key max_clients_per_user: usize = "0" => .limits(0, 1_000_000);
+        /// Clients in one database, at most, where databases has no number of its own. 0: no
+        /// limit.
+        key max_clients_per_database: usize = "0" => .limits(0, 1_000_000);
+        /// Replication connections of the cluster, at most. 0: no limit.
+        key max_replication: usize = "10" => .limits(0, 1_000_000);
         /// How long a client waits for a server connection before its statement fails.
         key query_wait: Duration = "30s" => .limits(1, DAY);
         /// How long opening a server connection may take, login included.
@@ -144,6 +153,16 @@ options! {
         /// Prepared statements that one client may have at the same time; it may have more of
         /// them than a server connection keeps.
         key max_client_prepared: usize = "10000" => .limits(100, 1_000_000);
+        /// Databases with limits of their own.
+        key databases: BTreeMap<String, pool::DatabaseLimits> => .example("billing");
+    }
+}
+
+options! {
+    /// What the database of this name may have.
+    for pool::DatabaseLimits {
+        /// Clients in it, at most. 0: no limit.
+        key max_clients: usize => .example("100").limits(0, 1_000_000);
     }
 }
 

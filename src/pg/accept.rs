@@ -1,5 +1,6 @@
 //! From an accepted connection to a logged-in client: TLS, startup packet, login, greeting.
 
+use super::attendance::{Guest, Place};
 use super::auth::{Accepted, Login, LoginRequest, Method, Step};
 use super::client::{Arrived, Client};
 use super::cluster::{Cluster, Errand, UserPools};
@@ -84,11 +85,7 @@ pub(super) async fn serve(arrival: Arrival, tcp: TcpStream, address: SocketAddr)
 /// How long a client that is refused may take to read why.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-async fn log_in(
-    arrival: Arrival,
-    tcp: TcpStream,
-    address: SocketAddr,
-) -> Option<(Client, super::cluster::Place)> {
+async fn log_in(arrival: Arrival, tcp: TcpStream, address: SocketAddr) -> Option<(Client, Place)> {
     let mut arriving = Arriving { stream: None, input: BytesMut::new(), channel: None };
     let limit = arrival.engine.settings.login_timeout;
     let login = tokio::time::timeout(limit, arriving.log_in(&arrival, tcp, address)).await;
@@ -118,7 +115,7 @@ impl Arriving {
         Arrival { engine, late }: &Arrival,
         tcp: TcpStream,
         address: SocketAddr,
-    ) -> Result<(Client, super::cluster::Place), Stopped> {
+    ) -> Result<(Client, Place), Stopped> {
         let hello = self.negotiate(engine, tcp).await?;
         let asked = Asked::read(&hello)?;
         if *late {
@@ -133,9 +130,16 @@ impl Arriving {
         }
         let unknown = || Refusal::UnknownDatabase(asked.database.clone());
         let cluster = engine.cluster_of(&asked.database).ok_or_else(unknown)?.clone();
-        let place = cluster.admit(address.ip())?;
+        let mut place = cluster.admit(address.ip())?;
         self.negotiate_version(&hello).await?;
         let accepted = self.authenticate(engine, &cluster, &asked).await?;
+        let guest = Guest {
+            user: asked.user.as_str().into(),
+            database: asked.database.as_str().into(),
+            replicates: false,
+        };
+        let limits = cluster.guest_limits(&guest);
+        place.seat(guest, &limits)?;
         let pools = cluster.pools(&asked.user, &asked.database, &accepted.secret);
         let (params, greeting) = greet(&cluster, &pools, asked.params).await?;
         cluster.counters.logins.increment();

@@ -1,6 +1,7 @@
 //! The PostgreSQL engine: its bytes, its sessions, its servers.
 
 mod accept;
+pub mod attendance;
 pub mod auth;
 mod cancel;
 mod client;
