@@ -1,5 +1,6 @@
 //! Why a client is turned away: one neutral enum; each engine maps it to its own codes in one place.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
@@ -12,6 +13,13 @@ pub enum Refusal {
     Authentication(String),
     #[error("certificate authentication failed for user \"{0}\"")]
     Certificate(String),
+    /// Nothing was tried: that the password is wrong is not said.
+    #[error("too many failed logins of user {user:?} from {address}: wait for {wait:.1?}")]
+    Throttled { user: String, address: IpAddr, wait: Duration },
+    #[error("no rule of clusters.{cluster}.auth.rules matches {caller}")]
+    NoRule { cluster: Arc<str>, caller: String },
+    #[error("clusters.{cluster}.auth.rules[{rule}] rejects {caller}")]
+    RejectedByRule { cluster: Arc<str>, rule: usize, caller: String },
     /// The database was asked for the user and did not answer; why is in the log.
     #[error("user {0:?} could not be looked up")]
     Lookup(String),

@@ -116,6 +116,7 @@ fn stats(cluster: &Cluster) -> view::Stats {
         retries: counters.retries.counts(),
         logins_ok: counters.logins.get(),
         logins_failed: counters.failed_logins.get(),
+        logins_throttled: counters.throttled_logins.get(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! From a configuration to running parts: every module's settings are made here.
 
-use crate::config::{self, ClientTlsMode, Method, ServerTlsMode};
+use crate::config::{self, ClientTlsMode, ServerTlsMode};
 use crate::monitor::{self, Member};
 use crate::net::tls::{self, ALPN_POSTGRESQL, Authorities, ClientMode, ServerMode, TlsError};
 use crate::pg::auth::scram::{KeyCache, Mock};
@@ -122,7 +122,9 @@ pub(super) fn live(settings: &config::Cluster) -> Live {
         route: settings.route.clone(),
         hold: settings.failover.hold,
         auth: Arc::new(auth::Settings {
-            method: method(settings.auth.method),
+            method: settings.auth.method,
+            rules: settings.auth.rules.clone(),
+            throttle: settings.auth.throttle.clone(),
             auth_query: settings.auth.auth_query.as_ref().map(query),
             certificate_map: auth::CertificateMap::default(),
         }),
@@ -165,15 +167,6 @@ fn monitor_settings(settings: &config::Monitor) -> monitor::Settings {
         probe_timeout: settings.probe_timeout,
         connect_timeout: settings.probe_timeout,
         ..monitor::Settings::default()
-    }
-}
-
-fn method(method: Method) -> auth::Method {
-    match method {
-        Method::Trust => auth::Method::Trust,
-        Method::Password => auth::Method::Password,
-        Method::Scram => auth::Method::Scram,
-        Method::Cert => auth::Method::Cert,
     }
 }
 

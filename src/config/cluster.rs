@@ -26,7 +26,7 @@ options! {
         /// cluster has. A name belongs to one cluster only.
         key databases: Databases = "\"*\"" => .restart();
         /// The database servers. Which of them is the primary, they say themselves.
-        key nodes: Vec<Node>;
+        key nodes: Vec<Node> => .shown();
         /// How the nodes are watched.
         key monitor: Monitor;
         /// TLS towards the nodes.

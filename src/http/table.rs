@@ -84,6 +84,8 @@ metrics! {
         "Statements that ran again, unseen by the client, by the reason.";
     LOGINS = "tidegate_logins_total", Counter, &["cluster", "database", "result"],
         "Logins of clients by result: ok or failed.";
+    LOGINS_THROTTLED = "tidegate_logins_throttled_total", Counter, DATABASE,
+        "Logins that were delayed or not tried because others failed before.";
     WAIT = "tidegate_pool_wait_seconds", Histogram, DATABASE,
         "How long clients waited for a server connection.";
 }

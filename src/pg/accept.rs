@@ -1,7 +1,10 @@
 //! From an accepted connection to a logged-in client: TLS, startup packet, login, greeting.
 
+mod asked;
+mod prove;
+
 use super::attendance::{Guest, Place};
-use super::auth::{Accepted, Login, LoginRequest, Method, Step};
+use super::auth::Accepted;
 use super::client::{Arrived, Client};
 use super::cluster::{Cluster, Errand, UserPools};
 use super::engine::Engine;
@@ -10,9 +13,9 @@ use super::refuse::{self, Severity};
 use super::registry::{ClientEntry, NewClient};
 use super::server::Greeting;
 use super::session::Session;
+use super::welcome;
+use super::wire;
 use super::wire::startup::{self, First, Startup};
-use super::wire::{self, HEADER};
-use super::{options, welcome};
 use crate::net::tls::{ALPN_POSTGRESQL, Channel, ClientMode};
 use crate::net::{Stream, tune_client};
 use crate::pool::Mode;
@@ -20,7 +23,9 @@ use crate::refusal::Refusal;
 use crate::route::Wants;
 use crate::sql::Pin;
 use crate::topology::NodeSet;
+use asked::Asked;
 use bytes::{BufMut, BytesMut};
+use prove::Proof;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -35,6 +40,8 @@ enum Stopped {
     Quietly,
     /// Told to the client.
     Refused(Refusal),
+    /// The same, and logged already as much as it shall be.
+    Failed(Refusal),
 }
 
 impl From<std::io::Error> for Stopped {
@@ -89,13 +96,16 @@ async fn log_in(arrival: Arrival, tcp: TcpStream, address: SocketAddr) -> Option
     let mut arriving = Arriving { stream: None, input: BytesMut::new(), channel: None };
     let limit = arrival.engine.settings.login_timeout;
     let login = tokio::time::timeout(limit, arriving.log_in(&arrival, tcp, address)).await;
-    let refusal = match login {
+    let (refusal, logged) = match login {
         Ok(Ok(arrived)) => return Some(arrived),
         Ok(Err(Stopped::Quietly)) => return None,
-        Ok(Err(Stopped::Refused(refusal))) => refusal,
-        Err(_) => Refusal::LoginTimeout(limit),
+        Ok(Err(Stopped::Refused(refusal))) => (refusal, false),
+        Ok(Err(Stopped::Failed(refusal))) => (refusal, true),
+        Err(_) => (Refusal::LoginTimeout(limit), false),
     };
-    tracing::info!(%address, %refusal, "a client was refused");
+    if !logged {
+        tracing::info!(%address, %refusal, "a client was refused");
+    }
     let _ = tokio::time::timeout(FAREWELL, arriving.refuse(&refusal)).await;
     None
 }
@@ -105,9 +115,6 @@ struct Arriving {
     input: BytesMut,
     channel: Option<Channel>,
 }
-
-/// No message of a login is longer.
-const LOGIN_FRAME: usize = 16 * 1024;
 
 impl Arriving {
     async fn log_in(
@@ -130,9 +137,11 @@ impl Arriving {
         }
         let unknown = || Refusal::UnknownDatabase(asked.database.clone());
         let cluster = engine.cluster_of(&asked.database).ok_or_else(unknown)?.clone();
+        let caller = (address.ip(), self.channel.is_some());
+        let proof = Proof::demanded(engine, &cluster, &asked, caller)?;
         let mut place = cluster.admit(address.ip())?;
         self.negotiate_version(&hello).await?;
-        let accepted = self.authenticate(engine, &cluster, &asked).await?;
+        let accepted = self.authenticate(&proof).await?;
         let guest = Guest {
             user: asked.user.as_str().into(),
             database: asked.database.as_str().into(),
@@ -287,70 +296,6 @@ impl Arriving {
         self.write(&out).await
     }
 
-    async fn authenticate(
-        &mut self,
-        engine: &Engine,
-        cluster: &Arc<Cluster>,
-        asked: &Asked,
-    ) -> Result<Accepted, Stopped> {
-        let auth = cluster.live.load().auth.clone();
-        let credential = cluster.credential(&asked.user).await?;
-        if auth.method == Method::Trust
-            && credential.is_none()
-            && !cluster.users.current().is_empty()
-        {
-            tracing::debug!(user = asked.user, "a user without an entry comes in by trust");
-        }
-        let mut step = Login::start(LoginRequest {
-            user: &asked.user,
-            method: auth.method,
-            credential: credential.as_deref(),
-            channel: self.channel.as_ref(),
-            certificate_map: &auth.certificate_map,
-            mock: &engine.mock,
-            cache: &engine.keys,
-        });
-        loop {
-            match step {
-                Step::Accepted(accepted) => return Ok(accepted),
-                Step::Rejected(reason) => {
-                    tracing::info!(user = asked.user, %reason, "a login failed");
-                    cluster.counters.failed_logins.increment();
-                    // It may have changed in the database since.
-                    cluster.asked.forget(&asked.user);
-                    let user = asked.user.clone();
-                    return Err(match auth.method {
-                        Method::Cert => Refusal::Certificate(user),
-                        _ => Refusal::Authentication(user),
-                    }
-                    .into());
-                }
-                Step::Continue { login, send } => {
-                    let mut out = BytesMut::new();
-                    wire::put_frame(&mut out, b'R', |b| b.put_slice(&send));
-                    self.write(&out).await?;
-                    step = login.on(&self.password_message().await?);
-                }
-            }
-        }
-    }
-
-    async fn password_message(&mut self) -> Result<BytesMut, Stopped> {
-        loop {
-            match wire::peek(&self.input) {
-                Err(error) => return Err(Refusal::Protocol(error.to_string()).into()),
-                Ok(Some(header)) if header.tag != b'p' || header.len > LOGIN_FRAME => {
-                    let what = format!("expected a password, got message {:?}", header.tag as char);
-                    return Err(Refusal::Protocol(what).into());
-                }
-                Ok(Some(header)) if self.input.len() >= header.len => {
-                    return Ok(self.input.split_to(header.len).split_off(HEADER));
-                }
-                Ok(_) => self.read().await?,
-            }
-        }
-    }
-
     async fn say_hello(
         &mut self,
         accepted: &Accepted,
@@ -367,34 +312,6 @@ impl Arriving {
         wire::put_backend_key(&mut out, entry.pid(), &entry.secret);
         wire::put_ready(&mut out, b'I');
         self.write(&out).await
-    }
-}
-
-/// What the startup packet asks for.
-struct Asked {
-    user: String,
-    database: String,
-    params: Arc<Params>,
-}
-
-impl Asked {
-    fn read(hello: &Startup) -> Result<Asked, Refusal> {
-        let text = |name: &str| -> Result<Option<String>, Refusal> {
-            let bytes = hello.get(name).filter(|v| !v.is_empty());
-            let text = bytes.map(|v| String::from_utf8(v.to_vec())).transpose();
-            text.map_err(|_| Refusal::Protocol(format!("{name} is not valid UTF-8")))
-        };
-        let user = text("user")?
-            .ok_or_else(|| Refusal::Protocol("no PostgreSQL user name in startup packet".into()))?;
-        let database = text("database")?.unwrap_or_else(|| user.clone());
-        if text("replication")?.is_some_and(|v| !matches!(&*v, "false" | "off" | "no" | "0")) {
-            return Err(Refusal::Unsupported("replication connections".into()));
-        }
-        let mut params = Params::default();
-        for (name, value) in &hello.parameters {
-            options::startup_parameter(&mut params, name, value)?;
-        }
-        Ok(Asked { user, database, params: Arc::new(params) })
     }
 }
 

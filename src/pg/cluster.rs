@@ -1,6 +1,7 @@
 //! One PostgreSQL cluster as its clients use it: its nodes, pools and settings.
 
 use super::attendance::{Attendance, Guest, GuestLimits, Limit, Place};
+use super::auth::throttle::Throttle;
 use super::auth::{self, ServerSecret, UserTable};
 use super::connect::{ConnectError, Node, PgConnector};
 use super::counters::Counters;
@@ -45,6 +46,7 @@ pub struct Cluster {
     pub live: ArcSwap<Live>,
     pub pool_settings: Arc<ArcSwap<pool::Settings>>,
     pub users: UserTable,
+    pub throttle: Throttle,
     pub welcomes: Welcomes,
     /// Users that the database was asked for.
     pub asked: super::users::Asked,
@@ -119,6 +121,7 @@ impl Cluster {
             live: ArcSwap::from_pointee(parts.live),
             pool_settings: Arc::new(ArcSwap::from_pointee(parts.pool)),
             users: parts.users,
+            throttle: Throttle::default(),
             welcomes: Welcomes::default(),
             asked: Default::default(),
             budgets,

@@ -43,6 +43,10 @@ fn code_and_hint(refusal: &Refusal) -> (&str, &'static str) {
         }
         Refusal::Authentication(_) => ("28P01", ""),
         Refusal::Certificate(_) => ("28000", "The certificate's common name must be the user."),
+        Refusal::Throttled { .. } => ("28000", "Mend the password that is used there."),
+        Refusal::NoRule { .. } | Refusal::RejectedByRule { .. } => {
+            ("28000", "The rules are tried in their order, and the first that matches decides.")
+        }
         Refusal::Lookup(_) => ("08004", "auth_query failed: see the proxy's log."),
         Refusal::TlsRequired => ("28000", "Connect with sslmode=require or stronger."),
         Refusal::Protocol(_) => {

@@ -105,7 +105,7 @@ async fn a_users_limit_holds_when_many_come_at_once_and_is_not_for_those_who_can
     let mut halfway = Vec::new();
     for _ in 0..5 {
         let mut tcp = tokio::net::TcpStream::connect(running.postgres).await.expect("TCP");
-        let hello = b"\0\0\0\x25\0\x03\0\0user\0app\0database\0postgres\0\0";
+        let hello = b"\0\0\0\x24\0\x03\0\0user\0app\0database\0postgres\0\0";
         tokio::io::AsyncWriteExt::write_all(&mut tcp, hello).await.expect("written");
         halfway.push(tcp);
     }

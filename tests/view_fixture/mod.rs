@@ -59,6 +59,7 @@ fn stats() -> Stats {
         retries: counts("25006", 1),
         logins_ok: 12,
         logins_failed: 2,
+        logins_throttled: 1,
     }
 }
 
