@@ -7,7 +7,7 @@ mod budget;
 mod lease;
 mod lent;
 
-pub use budget::Budget;
+pub use budget::{Budget, Slot};
 pub use lease::{Connector, Counts, Limit, Pool, PoolError};
 pub use lent::Lease;
 
