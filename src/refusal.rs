@@ -29,6 +29,16 @@ pub enum Refusal {
     Protocol(String),
     #[error("not supported: {0}")]
     Unsupported(String),
+    #[error("cluster {cluster} takes no replication connections")]
+    ReplicationOff { cluster: Arc<str> },
+    #[error("invalid value for parameter \"replication\": \"{0}\"")]
+    ReplicationValue(String),
+    #[error(
+        "a connection for physical replication names no database, and each of the clusters {clusters} could be meant"
+    )]
+    ReplicationWhere { clusters: String },
+    #[error("node {node} is no longer the primary")]
+    ReignEnded { node: Arc<str> },
     #[error("login took longer than {0:?}")]
     LoginTimeout(Duration),
     #[error("too many clients: {what} has its limit of {limit} reached")]

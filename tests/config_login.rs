@@ -189,3 +189,19 @@ fn limits_and_delays_have_defaults_and_bounds() {
     assert!(told.contains("auth.throttle.delay = \"2h\": must be at most 1h"), "{told}");
     assert!(told.contains("pool.databases.billing = 7: must be a table"), "{told}");
 }
+
+#[test]
+fn replication_goes_nowhere_to_the_primary_or_to_a_node_that_there_is() {
+    let of = |value: &str| told(&format!("replication = {value}\n"));
+    for good in ["\"off\"", "\"primary\"", "\"a\""] {
+        assert_eq!(of(good), "");
+    }
+    assert_eq!(
+        of("\"c\""),
+        "tidegate.toml:5: clusters.orders.replication = \"c\": is not a node of this cluster\n  hint: \"off\", \"primary\" or one of: a"
+    );
+    assert_eq!(
+        of("true"),
+        "tidegate.toml:5: clusters.orders.replication = true: must be \"off\", \"primary\" or the name of a node\n  hint: leave it out for the default, \"off\""
+    );
+}

@@ -201,6 +201,7 @@ fn client(client: &Arc<ClientEntry>, console: &Console) -> view::Client {
         requests: client.requests.load(Ordering::Relaxed),
         last_route: route,
         server: linked,
+        replication: client.replication.map_or("none", |kind| kind.name()).into(),
     }
 }
 

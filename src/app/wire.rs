@@ -121,6 +121,7 @@ pub(super) fn live(settings: &config::Cluster) -> Live {
     Live {
         route: settings.route.clone(),
         hold: settings.failover.hold,
+        replication: settings.replication.clone(),
         auth: Arc::new(auth::Settings {
             method: settings.auth.method,
             rules: settings.auth.rules.clone(),

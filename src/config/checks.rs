@@ -6,6 +6,7 @@ use super::cluster::{Cluster, ServerTls};
 use super::logins;
 use super::reading::{Reading, join};
 use super::server::{ClientTls, Settings};
+use crate::pg::replication::Destination;
 use crate::route::Consistency;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -25,6 +26,7 @@ pub(super) fn complete(settings: &mut Settings, reading: &mut Reading<'_>) {
         let path = join("clusters", name);
         good_name(&path, name, reading);
         nodes(&path, cluster, reading);
+        replication(&path, cluster, reading);
         server_tls(&format!("{path}.tls"), &cluster.tls, reading);
         users_file(&format!("{path}.auth"), cluster, reading);
         numbers(&path, cluster, reading);
@@ -42,6 +44,15 @@ fn good_name(path: &str, name: &str, reading: &mut Reading<'_>) {
     if name.is_empty() || !name.chars().all(plain) || name.len() > 63 {
         let hint = "it stands in logs, metrics and console commands".to_string();
         reading.wrong(path, "a name has 1 to 63 letters, digits, - and _", Some(hint));
+    }
+}
+
+fn replication(path: &str, cluster: &Cluster, reading: &mut Reading<'_>) {
+    let Destination::Node(name) = &cluster.replication else { return };
+    if !cluster.nodes.iter().any(|node| node.name == **name) {
+        let known: Vec<&str> = cluster.nodes.iter().map(|node| node.name.as_str()).collect();
+        let hint = format!("\"off\", \"primary\" or one of: {}", known.join(", "));
+        reading.wrong(&format!("{path}.replication"), "is not a node of this cluster", Some(hint));
     }
 }
 

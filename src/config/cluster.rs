@@ -7,6 +7,7 @@ use super::schema::options;
 use super::secret::Secret;
 use super::server::{IN_THE_FILE, INSTEAD};
 use super::values::{Complaint, Value};
+use crate::pg::replication::Destination;
 use crate::{pool, route};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -27,6 +28,9 @@ options! {
         key databases: Databases = "\"*\"" => .restart();
         /// The database servers. Which of them is the primary, they say themselves.
         key nodes: Vec<Node> => .shown();
+        /// Where replication connections go: "off": they are refused; "primary"; or a node's name.
+        /// Each has a server connection of its own, as base backups and receivers of logs need.
+        key replication: Destination = "off";
         /// How the nodes are watched.
         key monitor: Monitor;
         /// TLS towards the nodes.

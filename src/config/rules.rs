@@ -1,9 +1,10 @@
-//! The values of `auth.rules`.
+//! The values of `auth.rules`, and where replication goes.
 
 use super::choices::{one_of, refuse};
 use super::values::{Complaint, Value};
 use crate::pg::auth::Method;
 use crate::pg::auth::rules::{Action, Names, Networks};
+use crate::pg::replication::Destination;
 use ipnet::IpNet;
 use toml::de::DeValue;
 
@@ -94,6 +95,31 @@ impl Value for Action {
     }
     fn placeholder() -> Self {
         Action::Reject
+    }
+}
+
+impl Value for Destination {
+    const QUOTED: bool = true;
+    fn allowed() -> String {
+        "\"off\", \"primary\" or the name of a node".into()
+    }
+    fn from_toml(value: &DeValue<'_>) -> Result<Self, Complaint> {
+        match value.as_str() {
+            Some("off") => Ok(Destination::Off),
+            Some("primary") => Ok(Destination::Primary),
+            Some(name) if !name.is_empty() => Ok(Destination::Node(name.into())),
+            _ => Err(Complaint::new(format!("must be {}", Self::allowed()))),
+        }
+    }
+    fn show(&self) -> String {
+        match self {
+            Destination::Off => "\"off\"".into(),
+            Destination::Primary => "\"primary\"".into(),
+            Destination::Node(name) => format!("{name:?}"),
+        }
+    }
+    fn placeholder() -> Self {
+        Destination::Off
     }
 }
 

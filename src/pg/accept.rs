@@ -1,30 +1,19 @@
 //! From an accepted connection to a logged-in client: TLS, startup packet, login, greeting.
 
 mod asked;
+mod enter;
 mod prove;
 
-use super::attendance::{Guest, Place};
-use super::auth::Accepted;
-use super::client::{Arrived, Client};
-use super::cluster::{Cluster, Errand, UserPools};
 use super::engine::Engine;
-use super::params::Params;
 use super::refuse::{self, Severity};
-use super::registry::{ClientEntry, NewClient};
-use super::server::Greeting;
-use super::session::Session;
-use super::welcome;
 use super::wire;
 use super::wire::startup::{self, First, Startup};
 use crate::net::tls::{ALPN_POSTGRESQL, Channel, ClientMode};
 use crate::net::{Stream, tune_client};
-use crate::pool::Mode;
 use crate::refusal::Refusal;
-use crate::route::Wants;
-use crate::sql::Pin;
-use crate::topology::NodeSet;
 use asked::Asked;
-use bytes::{BufMut, BytesMut};
+use bytes::BytesMut;
+use enter::{Entered, Known};
 use prove::Proof;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -83,16 +72,23 @@ pub(super) async fn serve(arrival: Arrival, tcp: TcpStream, address: SocketAddr)
     }
     // The login's buffers and state are gone before the client's long life begins.
     let login = Box::pin(log_in(arrival, tcp, address));
-    if let Some((client, place)) = login.await {
-        client.run().await;
-        drop(place);
+    match login.await {
+        Some(Entered::Client(client, place)) => {
+            client.run().await;
+            drop(place);
+        }
+        Some(Entered::Relay(relay, place)) => {
+            Box::pin(relay.run()).await;
+            drop(place);
+        }
+        None => {}
     }
 }
 
 /// How long a client that is refused may take to read why.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-async fn log_in(arrival: Arrival, tcp: TcpStream, address: SocketAddr) -> Option<(Client, Place)> {
+async fn log_in(arrival: Arrival, tcp: TcpStream, address: SocketAddr) -> Option<Entered> {
     let mut arriving = Arriving { stream: None, input: BytesMut::new(), channel: None };
     let limit = arrival.engine.settings.login_timeout;
     let login = tokio::time::timeout(limit, arriving.log_in(&arrival, tcp, address)).await;
@@ -122,9 +118,9 @@ impl Arriving {
         Arrival { engine, late }: &Arrival,
         tcp: TcpStream,
         address: SocketAddr,
-    ) -> Result<(Client, Place), Stopped> {
+    ) -> Result<Entered, Stopped> {
         let hello = self.negotiate(engine, tcp).await?;
-        let asked = Asked::read(&hello)?;
+        let asked = Asked::read(hello)?;
         if *late {
             return Err(Refusal::ShuttingDown.into());
         }
@@ -135,46 +131,15 @@ impl Arriving {
         if must && self.channel.is_none() {
             return Err(Refusal::TlsRequired.into());
         }
-        let unknown = || Refusal::UnknownDatabase(asked.database.clone());
-        let cluster = engine.cluster_of(&asked.database).ok_or_else(unknown)?.clone();
+        let cluster = asked.cluster(engine)?;
         let caller = (address.ip(), self.channel.is_some());
         let proof = Proof::demanded(engine, &cluster, &asked, caller)?;
-        let mut place = cluster.admit(address.ip())?;
-        self.negotiate_version(&hello).await?;
+        let place = cluster.admit(address.ip())?;
+        self.negotiate_version(&asked.hello).await?;
         let accepted = self.authenticate(&proof).await?;
-        let guest = Guest {
-            user: asked.user.as_str().into(),
-            database: asked.database.as_str().into(),
-            replicates: false,
-        };
-        let limits = cluster.guest_limits(&guest);
-        place.seat(guest, &limits)?;
-        let pools = cluster.pools(&asked.user, &asked.database, &accepted.secret);
-        let (params, greeting) = greet(&cluster, &pools, asked.params).await?;
-        cluster.counters.logins.increment();
-        let secret = fresh_secret(hello.minor)?;
-        let application = params.get("application_name").cloned();
-        let entry = engine.clients.enter(|id| {
-            ClientEntry::new(
-                id,
-                NewClient {
-                    user: pools.user.clone(),
-                    database: pools.database.clone(),
-                    cluster: cluster.name.clone(),
-                    address,
-                    tls: self.channel.is_some(),
-                    secret,
-                    application: application.unwrap_or_else(|| "".into()),
-                },
-            )
-        });
-        self.say_hello(&accepted, &greeting, &entry).await?;
-        let pin = (cluster.pool_settings.load().mode == Mode::Session).then_some(Pin::Mode);
-        let session = Session::new(params, pin);
-        let (stream, input) = (self.stream.take(), std::mem::take(&mut self.input));
-        let stream = stream.ok_or(Stopped::Quietly)?;
-        let arrived = Arrived { stream, input, session, cluster, pools, entry };
-        Ok((Client::new(engine.clone(), arrived), place))
+        let cluster = cluster.clone();
+        let known = Known { engine: engine.clone(), cluster, asked, accepted, address, place };
+        self.enter(known).await
     }
 
     /// Up to the startup packet; cancel requests end here.
@@ -295,49 +260,4 @@ impl Arriving {
         wire::put_negotiate(&mut out, hello.minor.min(startup::NEWEST_MINOR), &unknown);
         self.write(&out).await
     }
-
-    async fn say_hello(
-        &mut self,
-        accepted: &Accepted,
-        greeting: &Greeting,
-        entry: &ClientEntry,
-    ) -> Result<(), Stopped> {
-        let mut out = BytesMut::new();
-        for body in &accepted.send {
-            wire::put_frame(&mut out, b'R', |b| b.put_slice(body));
-        }
-        for (name, value) in greeting.iter() {
-            wire::put_parameter_status(&mut out, name, value);
-        }
-        wire::put_backend_key(&mut out, entry.pid(), &entry.secret);
-        wire::put_ready(&mut out, b'I');
-        self.write(&out).await
-    }
-}
-
-/// The parameters as a server reports them for this client.
-async fn greet(
-    cluster: &Arc<Cluster>,
-    pools: &Arc<UserPools>,
-    params: Arc<Params>,
-) -> Result<(Arc<Params>, Greeting), Refusal> {
-    if let Some(known) = cluster.welcomes.get(pools, &params) {
-        return Ok(known);
-    }
-    let (avoid, turn) = (NodeSet::default(), cluster.turn());
-    let errand = Errand { wants: Wants::Read, consistency: None, avoid, turn };
-    let found = cluster.find(pools, errand).await?;
-    let welcome = welcome::learn(found.lease, &params).await?;
-    cluster.welcomes.put(pools, &params, welcome.clone());
-    Ok(welcome)
-}
-
-/// Four bytes for protocol 3.0, as ever; 32 for 3.2.
-fn fresh_secret(minor: u32) -> Result<Box<[u8]>, Refusal> {
-    use ring::rand::{SecureRandom, SystemRandom};
-    let mut secret = vec![0; if minor >= 2 { 32 } else { 4 }];
-    SystemRandom::new()
-        .fill(&mut secret)
-        .map_err(|_| Refusal::Internal("the system gives no random bytes".into()))?;
-    Ok(secret.into())
 }

@@ -5,10 +5,11 @@ use super::auth::throttle::Throttle;
 use super::auth::{self, ServerSecret, UserTable};
 use super::connect::{ConnectError, Node, PgConnector};
 use super::counters::Counters;
+use super::replication::Destination;
 use super::statement::Statements;
 use super::welcome::Welcomes;
 use crate::monitor::Handle;
-use crate::pool::{self, Budget, Pool, PoolError};
+use crate::pool::{self, Budget, Pool, PoolError, Slot};
 use crate::refusal::Refusal;
 use crate::route::{self, Ask, Because, Consistency, Decision, Fallback, Target, Wants};
 use crate::sql::Classifier;
@@ -32,6 +33,7 @@ pub struct Live {
     /// How long work waits for a primary.
     pub hold: Duration,
     pub auth: Arc<auth::Settings>,
+    pub replication: Destination,
 }
 
 pub struct Cluster {
@@ -358,7 +360,7 @@ impl Cluster {
         seen.node(node).load.outstanding.fetch_sub(1, Ordering::Relaxed);
     }
 
-    async fn while_paused(&self) {
+    pub(super) async fn while_paused(&self) {
         if *self.paused.borrow() {
             // An error would mean that the cluster is gone, and nobody waits then.
             let _ = self.paused.subscribe().wait_for(|paused| !paused).await;
@@ -408,6 +410,16 @@ impl Cluster {
             },
             replication: Limit::new(settings.max_replication, "pool.max_replication"),
         }
+    }
+
+    /// Room for a server connection to `node` that belongs to no pool.
+    pub(super) fn slot(&self, node: NodeId) -> Result<Slot, Refusal> {
+        let budget = &self.budgets[usize::from(node.0)];
+        budget.reserve().ok_or_else(|| {
+            let (name, most) = (self.node_name(node), budget.limit());
+            let what = format!("node {name} (pool.max_per_node = {most}) has none left");
+            Refusal::PoolExhausted { what, waited: Duration::ZERO }
+        })
     }
 
     pub fn reconfigure(&self, live: Live, pool: pool::Settings) {

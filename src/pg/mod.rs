@@ -15,6 +15,7 @@ mod params;
 pub mod probe;
 mod refuse;
 pub mod registry;
+pub mod replication;
 mod server;
 pub mod session;
 pub mod statement;

@@ -53,6 +53,15 @@ fn code_and_hint(refusal: &Refusal) -> (&str, &'static str) {
             ("08P01", "The client and the proxy do not speak the same protocol.")
         }
         Refusal::Unsupported(_) => ("0A000", ""),
+        Refusal::ReplicationOff { .. } => {
+            ("0A000", "Set clusters.NAME.replication to \"primary\" or the name of a node.")
+        }
+        Refusal::ReplicationValue(_) => {
+            ("22023", "Valid values are: \"false\", 0, \"true\", 1, \"database\".")
+        }
+        Refusal::ReplicationWhere { .. } => {
+            ("3D000", "Name a database of the cluster, or give one cluster databases = \"*\".")
+        }
         Refusal::LoginTimeout(_) => ("57014", "The login has to be finished sooner."),
         Refusal::TooManyClients { .. } => {
             ("53300", "Raise the limit named here, or let clients close what they do not use.")
@@ -89,7 +98,9 @@ fn code_and_hint(refusal: &Refusal) -> (&str, &'static str) {
         Refusal::Parameter { .. } => {
             ("22023", "RESET the parameter, or set it to what is allowed.")
         }
-        Refusal::ShuttingDown | Refusal::Killed => ("57P01", "Connect again."),
+        Refusal::ShuttingDown | Refusal::Killed | Refusal::ReignEnded { .. } => {
+            ("57P01", "Connect again.")
+        }
         Refusal::Internal(_) => ("XX000", "Please report it, with the proxy's log."),
     }
 }

@@ -37,8 +37,7 @@ impl<'a> Proof<'a> {
         (address, tls): (IpAddr, bool),
     ) -> Result<Proof<'a>, Refusal> {
         let auth = cluster.live.load().auth.clone();
-        let database = Some(&*asked.database);
-        let caller = Caller { user: &asked.user, database, address, tls };
+        let caller = Caller { user: &asked.user, database: asked.of_database(), address, tls };
         let (name, words) = (|| cluster.name.clone(), || describe(&caller));
         let method = match auth.verdict(&caller) {
             Verdict::Prove(method) => method,
