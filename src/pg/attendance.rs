@@ -90,7 +90,7 @@ pub struct Place {
 impl Place {
     /// Counts who it turned out to be. Before the login is over this must not happen: whoever
     /// knows a name could use up what belongs to it.
-    pub fn seat(&mut self, guest: Guest, limits: &GuestLimits) -> Result<(), Refusal> {
+    pub fn seat(&mut self, mut guest: Guest, limits: &GuestLimits) -> Result<(), Refusal> {
         let mut counts = self.attendance.counts.lock();
         let (user, database) = (&guest.user, &guest.database);
         limits.user.check(count(&counts.by_user, user), || format!("user {user}"))?;
@@ -100,8 +100,10 @@ impl Place {
             limits.replication.check(counts.replicating, || "replication".into())?;
             counts.replicating += 1;
         }
-        *counts.by_user.entry(user.clone()).or_default() += 1;
-        *counts.by_database.entry(database.clone()).or_default() += 1;
+        guest.user = shared(&counts.by_user, user);
+        guest.database = shared(&counts.by_database, database);
+        *counts.by_user.entry(guest.user.clone()).or_default() += 1;
+        *counts.by_database.entry(guest.database.clone()).or_default() += 1;
         self.guest = Some(guest);
         Ok(())
     }
@@ -118,6 +120,11 @@ impl Drop for Place {
             counts.replicating -= usize::from(guest.replicates);
         }
     }
+}
+
+/// The name as those who are here already hold it: clients are many, names few.
+fn shared(counts: &HashMap<Arc<str>, usize>, name: &Arc<str>) -> Arc<str> {
+    counts.get_key_value(name).map_or(name, |(known, _)| known).clone()
 }
 
 fn count<K: Hash + Eq>(counts: &HashMap<K, usize>, key: &K) -> usize {
