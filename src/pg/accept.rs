@@ -13,7 +13,7 @@ use crate::net::{Stream, tune_client};
 use crate::refusal::Refusal;
 use asked::Asked;
 use bytes::BytesMut;
-use enter::{Entered, Known};
+use enter::{Entered, Proven};
 use prove::Proof;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -138,7 +138,7 @@ impl Arriving {
         self.negotiate_version(&asked.hello).await?;
         let accepted = self.authenticate(&proof).await?;
         let cluster = cluster.clone();
-        let known = Known { engine: engine.clone(), cluster, asked, accepted, address, place };
+        let known = Proven { engine: engine.clone(), cluster, asked, accepted, address, place };
         self.enter(known).await
     }
 

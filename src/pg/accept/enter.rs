@@ -16,7 +16,7 @@ use crate::pg::welcome;
 use crate::pg::wire;
 use crate::pool::Mode;
 use crate::refusal::Refusal;
-use crate::route::Wants;
+use crate::route::{Consistency, Known, Wants};
 use crate::sql::Pin;
 use crate::topology::NodeSet;
 use bytes::{BufMut, BytesMut};
@@ -24,7 +24,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Somebody who has proven who it is.
-pub(super) struct Known {
+pub(super) struct Proven {
     pub(super) engine: Arc<Engine>,
     pub(super) cluster: Arc<Cluster>,
     pub(super) asked: Asked,
@@ -40,8 +40,8 @@ pub(super) enum Entered {
 }
 
 impl Arriving {
-    pub(super) async fn enter(&mut self, mut known: Known) -> Result<Entered, Stopped> {
-        let Known { cluster, asked, .. } = &known;
+    pub(super) async fn enter(&mut self, mut known: Proven) -> Result<Entered, Stopped> {
+        let Proven { cluster, asked, .. } = &known;
         let guest = Guest {
             user: asked.user.as_str().into(),
             database: asked.database.as_str().into(),
@@ -55,8 +55,8 @@ impl Arriving {
         }
     }
 
-    async fn enter_client(&mut self, known: Known) -> Result<Entered, Stopped> {
-        let Known { engine, cluster, asked, accepted, .. } = &known;
+    async fn enter_client(&mut self, known: Proven) -> Result<Entered, Stopped> {
+        let Proven { engine, cluster, asked, accepted, .. } = &known;
         let pools = cluster.pools(&asked.user, &asked.database, &accepted.secret);
         let (params, greeting) = greet(cluster, &pools, asked.params.clone()).await?;
         // One copy of each name, however many clients have it.
@@ -77,11 +77,11 @@ impl Arriving {
 
     async fn enter_relay(
         &mut self,
-        known: Known,
+        known: Proven,
         guest: Guest,
         kind: Kind,
     ) -> Result<Entered, Stopped> {
-        let Known { cluster, asked, accepted, .. } = &known;
+        let Proven { cluster, asked, accepted, .. } = &known;
         let who = (&*asked.user, &*asked.database, kind);
         let opened = replication::open(cluster, who, &asked.hello, &accepted.secret).await?;
         let entry = self.registered(&known, guest, asked.application())?;
@@ -95,7 +95,7 @@ impl Arriving {
     /// In the table of clients from now on.
     fn registered(
         &self,
-        known: &Known,
+        known: &Proven,
         guest: Guest,
         application: Arc<str>,
     ) -> Result<Registration<ClientEntry>, Refusal> {
@@ -142,7 +142,13 @@ async fn greet(
         return Ok(known);
     }
     let (avoid, turn) = (NodeSet::default(), cluster.turn());
-    let errand = Errand { wants: Wants::Read, consistency: None, avoid, turn };
+    let errand = Errand {
+        wants: Wants::Read,
+        consistency: Some(Consistency::Bounded),
+        known: Known::default(),
+        avoid,
+        turn,
+    };
     let found = cluster.find(pools, errand).await?;
     let welcome = welcome::learn(found.lease, &params).await?;
     cluster.welcomes.put(pools, &params, welcome.clone());
