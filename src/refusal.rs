@@ -1,5 +1,6 @@
 //! Why a client is turned away: one neutral enum; each engine maps it to its own codes in one place.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
@@ -12,6 +13,13 @@ pub enum Refusal {
     Authentication(String),
     #[error("certificate authentication failed for user \"{0}\"")]
     Certificate(String),
+    /// Nothing was tried: that the password is wrong is not said.
+    #[error("too many failed logins of user {user:?} from {address}: wait for {wait:.1?}")]
+    Throttled { user: String, address: IpAddr, wait: Duration },
+    #[error("no rule of clusters.{cluster}.auth.rules matches {caller}")]
+    NoRule { cluster: Arc<str>, caller: String },
+    #[error("clusters.{cluster}.auth.rules[{rule}] rejects {caller}")]
+    RejectedByRule { cluster: Arc<str>, rule: usize, caller: String },
     /// The database was asked for the user and did not answer; why is in the log.
     #[error("user {0:?} could not be looked up")]
     Lookup(String),
@@ -21,6 +29,16 @@ pub enum Refusal {
     Protocol(String),
     #[error("not supported: {0}")]
     Unsupported(String),
+    #[error("cluster {cluster} takes no replication connections")]
+    ReplicationOff { cluster: Arc<str> },
+    #[error("invalid value for parameter \"replication\": \"{0}\"")]
+    ReplicationValue(String),
+    #[error(
+        "a connection for physical replication names no database, and each of the clusters {clusters} could be meant"
+    )]
+    ReplicationWhere { clusters: String },
+    #[error("node {node} is no longer the primary")]
+    ReignEnded { node: Arc<str> },
     #[error("login took longer than {0:?}")]
     LoginTimeout(Duration),
     #[error("too many clients: {what} has its limit of {limit} reached")]

@@ -156,7 +156,7 @@ const BAD: &[(&str, &str)] = &[
     (
         "zebra = 1",
         r#"tidegate.toml:5: clusters.orders.zebra: there is no such key
-  hint: known here: engine, databases, nodes, monitor, tls, route, pool, auth, failover"#,
+  hint: known here: engine, databases, nodes, replication, monitor, tls, route, pool, auth, failover"#,
     ),
     (
         "pool.query_wait = 30",
@@ -290,7 +290,7 @@ const BAD: &[(&str, &str)] = &[
     ),
     (
         "pool = 7",
-        "tidegate.toml:5: clusters.orders.pool = 7: must be a table with the keys mode, size, min_idle, max_per_node, max_clients, max_clients_per_address, query_wait, connect_timeout, max_lifetime, idle_timeout, check_after, connecting, max_prepared, max_client_prepared\n  hint: write clusters.orders.pool.mode = …, or a section [clusters.orders.pool]",
+        "tidegate.toml:5: clusters.orders.pool = 7: must be a table with the keys mode, size, min_idle, max_per_node, max_clients, max_clients_per_address, max_clients_per_user, max_clients_per_database, max_replication, query_wait, connect_timeout, max_lifetime, idle_timeout, check_after, connecting, max_prepared, max_client_prepared, databases\n  hint: write clusters.orders.pool.mode = …, or a section [clusters.orders.pool]",
     ),
 ];
 

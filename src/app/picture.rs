@@ -120,6 +120,7 @@ fn stats(cluster: &Cluster) -> view::Stats {
         relistened: counters.relistened.get(),
         logins_ok: counters.logins.get(),
         logins_failed: counters.failed_logins.get(),
+        logins_throttled: counters.throttled_logins.get(),
     }
 }
 
@@ -215,6 +216,7 @@ fn client(client: &Arc<ClientEntry>, console: &Console) -> view::Client {
         requests: client.requests.load(Ordering::Relaxed),
         last_route: route,
         server: linked,
+        replication: client.replication.map_or("none", |kind| kind.name()).into(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! From a configuration to running parts: every module's settings are made here.
 
-use crate::config::{self, ClientTlsMode, Method, ServerTlsMode};
+use crate::config::{self, ClientTlsMode, ServerTlsMode};
 use crate::monitor::{self, Member};
 use crate::net::tls::{self, ALPN_POSTGRESQL, Authorities, ClientMode, ServerMode, TlsError};
 use crate::pg::auth::scram::{KeyCache, Mock};
@@ -121,8 +121,11 @@ pub(super) fn live(settings: &config::Cluster) -> Live {
     Live {
         route: settings.route.clone(),
         hold: settings.failover.hold,
+        replication: settings.replication.clone(),
         auth: Arc::new(auth::Settings {
-            method: method(settings.auth.method),
+            method: settings.auth.method,
+            rules: settings.auth.rules.clone(),
+            throttle: settings.auth.throttle.clone(),
             auth_query: settings.auth.auth_query.as_ref().map(query),
             certificate_map: auth::CertificateMap::default(),
         }),
@@ -136,6 +139,7 @@ pub(super) fn users(settings: &config::Auth) -> Vec<Listed> {
         password: user.password.as_ref().map(secret),
         server_user: user.server_user.clone(),
         server_password: user.server_password.as_ref().map(secret),
+        max_clients: user.max_clients,
     });
     listed.collect()
 }
@@ -165,15 +169,6 @@ fn monitor_settings(settings: &config::Monitor) -> monitor::Settings {
         probe_timeout: settings.probe_timeout,
         connect_timeout: settings.probe_timeout,
         ..monitor::Settings::default()
-    }
-}
-
-fn method(method: Method) -> auth::Method {
-    match method {
-        Method::Trust => auth::Method::Trust,
-        Method::Password => auth::Method::Password,
-        Method::Scram => auth::Method::Scram,
-        Method::Cert => auth::Method::Cert,
     }
 }
 

@@ -1,11 +1,13 @@
 //! How clients prove who they are, and how the servers are told.
 
-use super::choices::Method;
 use super::schema::options;
 use super::secret::Secret;
 use super::server::{IN_THE_FILE, INSTEAD};
+use crate::pg::auth::rules::{Action, Encryption, Names, Networks, Rule};
+use crate::pg::auth::{Method, throttle};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 options! {
     /// How clients prove who they are. With "scram" the client's own proof opens the server
@@ -22,6 +24,49 @@ options! {
         key users_file: Option<PathBuf> => .example("/etc/tidegate/userlist.txt");
         /// Looks up other users in the database.
         key auth_query: Option<AuthQuery>;
+        /// Who may log in to what, from where and how, instead of method for everybody.
+        key rules: Vec<Rule>;
+        /// What failed logins cost.
+        key throttle: throttle::Settings;
+    }
+}
+
+options! {
+    /// Rules as in pg_hba.conf: they are tried in their order, the first that matches decides,
+    /// and whom none matches is turned away. Without rules everybody logs in by auth.method.
+    for Rule {
+        /// "trust", "password", "scram" or "cert", as auth.method; "reject": turned away.
+        key method: Action => .example("scram");
+        /// The users it is for.
+        key users: Names = "\"*\"";
+        /// The databases it is for. "replication" is physical replication, which "*" leaves out.
+        key databases: Names = "\"*\"";
+        /// The clients' networks, such as ["10.0.0.0/8", "::1/128"].
+        key from: Networks = "\"*\"";
+        /// Connections by TLS and others ("any"), only those by TLS ("required"), or only the
+        /// others ("refused").
+        key tls: Encryption = "any";
+    }
+}
+
+options! {
+    /// Failed logins by password. Those of one user from one address are counted together;
+    /// what another user does there, or the same elsewhere, is not affected.
+    for throttle::Settings {
+        /// Failures in a row that cost nothing. 0: none ever costs anything.
+        key failures: usize = "5" => .limits(0, 1_000_000);
+        /// The same over all users of one address, beyond which only users who have logged in
+        /// from there before are not affected. 0: no number of them.
+        key failures_per_address: usize = "50" => .limits(0, 1_000_000);
+        /// How long the attempt after them waits; it doubles with each further failure. An
+        /// attempt that would have to wait longer than max_delay, or than half of
+        /// listen.login_timeout, is refused.
+        key delay: Duration = "250ms" => .limits(1, 3_600_000);
+        /// The longest wait.
+        key max_delay: Duration = "5s" => .limits(1, 3_600_000);
+        /// Without a failure for so long, all is forgotten. A login that succeeds forgets its
+        /// own failures.
+        key forget_after: Duration = "10m" => .limits(1_000, 86_400_000);
     }
 }
 
@@ -35,6 +80,8 @@ options! {
         /// The password towards the servers, for when the client's own proof cannot be passed
         /// on: with "trust" and "cert", or with a server_user.
         secret server_password: Option<Secret> => .example("/run/secrets/app-on-server");
+        /// Clients of this user, at most, instead of pool.max_clients_per_user. 0: no limit.
+        key max_clients: Option<usize> => .example("50").limits(0, 1_000_000);
     } refused {
         "password" => IN_THE_FILE, INSTEAD;
         "server_password" => IN_THE_FILE, "write server_password_file = \"/run/secrets/NAME\", \
@@ -107,7 +154,10 @@ pub(super) fn users_of_file(text: &str) -> (BTreeMap<String, User>, Vec<BadLine>
         match parts {
             Some((name, password)) if says.is_empty() => {
                 let password = Some(Secret::new(password)).filter(|p| !p.expose().is_empty());
-                users.insert(name, User { password, server_user: None, server_password: None });
+                users.insert(
+                    name,
+                    User { password, server_user: None, server_password: None, max_clients: None },
+                );
             }
             _ => bad.push(BadLine { line: number + 1, says }),
         }

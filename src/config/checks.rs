@@ -1,10 +1,12 @@
 //! What no single key can say: checks across keys, and of the files they name.
 
-use super::auth::{User, users_of_file};
-use super::choices::{ClientTlsMode, Method, ServerTlsMode};
+use super::auth::users_of_file;
+use super::choices::{ClientTlsMode, ServerTlsMode};
 use super::cluster::{Cluster, ServerTls};
+use super::logins;
 use super::reading::{Reading, join};
 use super::server::{ClientTls, Settings};
+use crate::pg::replication::Destination;
 use crate::route::Consistency;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -24,12 +26,13 @@ pub(super) fn complete(settings: &mut Settings, reading: &mut Reading<'_>) {
         let path = join("clusters", name);
         good_name(&path, name, reading);
         nodes(&path, cluster, reading);
+        replication(&path, cluster, reading);
         server_tls(&format!("{path}.tls"), &cluster.tls, reading);
         users_file(&format!("{path}.auth"), cluster, reading);
         numbers(&path, cluster, reading);
     }
     for (name, cluster) in &settings.clusters {
-        auth(&format!("{}.auth", join("clusters", name)), cluster, settings, reading);
+        logins::check(&format!("{}.auth", join("clusters", name)), cluster, settings, reading);
     }
     console_users(settings, reading);
     databases(settings, reading);
@@ -41,6 +44,15 @@ fn good_name(path: &str, name: &str, reading: &mut Reading<'_>) {
     if name.is_empty() || !name.chars().all(plain) || name.len() > 63 {
         let hint = "it stands in logs, metrics and console commands".to_string();
         reading.wrong(path, "a name has 1 to 63 letters, digits, - and _", Some(hint));
+    }
+}
+
+fn replication(path: &str, cluster: &Cluster, reading: &mut Reading<'_>) {
+    let Destination::Node(name) = &cluster.replication else { return };
+    if !cluster.nodes.iter().any(|node| node.name == **name) {
+        let known: Vec<&str> = cluster.nodes.iter().map(|node| node.name.as_str()).collect();
+        let hint = format!("\"off\", \"primary\" or one of: {}", known.join(", "));
+        reading.wrong(&format!("{path}.replication"), "is not a node of this cluster", Some(hint));
     }
 }
 
@@ -172,46 +184,10 @@ fn numbers(path: &str, cluster: &Cluster, reading: &mut Reading<'_>) {
     }
 }
 
-fn auth(path: &str, cluster: &Cluster, settings: &Settings, reading: &mut Reading<'_>) {
-    let (auth, method) = (&cluster.auth, format!("{path}.method"));
-    if auth.method == Method::Cert && settings.tls.mode != ClientTlsMode::Verify {
-        let hint = "set tls.mode = \"verify\" with tls.cert, tls.key and tls.ca";
-        reading.wrong(&method, "needs clients that show a certificate", Some(hint.into()));
-    }
-    if !matches!(auth.method, Method::Password | Method::Scram) {
-        return;
-    }
-    let word = if auth.method == Method::Scram { "scram" } else { "password" };
-    if auth.users.is_empty() && auth.auth_query.is_none() && auth.users_file.is_none() {
-        let says = format!("\"{word}\" needs users: users, users_file or auth_query");
-        let hint = format!("{path}.users = {{ app = {{ password_file = \"/run/secrets/app\" }} }}");
-        reading.wrong(path, says, Some(hint));
-    }
-    let lacks = |user: &User| user.password.is_none() && auth.auth_query.is_none();
-    for (name, _) in auth.users.iter().filter(|(_, user)| lacks(user)) {
-        let user = join(&format!("{path}.users"), name);
-        missing_password(&user, &format!("\"{word}\" needs a password for each user"), reading);
-    }
-    let public = settings.listen.postgres.is_public();
-    if public && auth.method == Method::Password && settings.tls.mode != ClientTlsMode::Require {
-        let says = "passwords may cross the network in the clear";
-        let hint = "use \"scram\", or tls.mode = \"require\"".to_string();
-        reading.warn(&method, says, Some(hint));
-    }
-}
-
-fn missing_password(user: &str, says: &str, reading: &mut Reading<'_>) {
-    let tried = ["password_file", "password_env", "password"].map(|key| format!("{user}.{key}"));
-    if !tried.iter().any(|key| reading.is_wrong(key)) {
-        let hint = "add password_file or password_env".to_string();
-        reading.wrong(user, says, Some(hint));
-    }
-}
-
 fn console_users(settings: &Settings, reading: &mut Reading<'_>) {
     let lacking = settings.console.users.iter().filter(|(_, user)| user.password.is_none());
     for (name, _) in lacking {
-        missing_password(&join("console.users", name), "needs a password", reading);
+        logins::missing_password(&join("console.users", name), "needs a password", reading);
     }
 }
 
@@ -236,9 +212,10 @@ fn databases(settings: &Settings, reading: &mut Reading<'_>) {
 /// Listeners that other machines reach need authentication, and no two share a port.
 fn listeners(settings: &Settings, reading: &mut Reading<'_>) {
     let listen = &settings.listen;
-    let trusting = settings.clusters.iter().find(|(_, c)| c.auth.method == Method::Trust);
-    if let (true, Some((cluster, _))) = (listen.postgres.is_public(), trusting) {
-        let method = format!("{}.auth.method", join("clusters", cluster));
+    let trusting = settings.clusters.iter().find_map(|(name, cluster)| {
+        logins::trusts_others(&format!("{}.auth", join("clusters", name)), &cluster.auth)
+    });
+    if let (true, Some(method)) = (listen.postgres.is_public(), trusting) {
         let says = format!("other machines reach this, but {method} = \"trust\" lets everyone in");
         let hint = format!("set {method} = \"scram\", or listen on 127.0.0.1");
         reading.wrong("listen.postgres", says, Some(hint));

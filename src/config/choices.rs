@@ -1,6 +1,8 @@
 //! Values that are one of a few words, and the words that later releases will know.
 
 use super::values::{Complaint, Value};
+use crate::pg::auth::Method;
+use crate::pg::auth::rules::Encryption;
 use crate::{pool, route};
 use toml::de::DeValue;
 
@@ -32,7 +34,7 @@ macro_rules! choices {
 }
 
 /// `"a", "b" or "c"`
-fn one_of(words: &[&str]) -> String {
+pub(super) fn one_of(words: &[&str]) -> String {
     let quoted: Vec<String> = words.iter().map(|w| format!("{w:?}")).collect();
     match quoted.split_last() {
         Some((last, [])) => last.clone(),
@@ -41,7 +43,7 @@ fn one_of(words: &[&str]) -> String {
     }
 }
 
-fn refuse(word: &str, words: &[&str], later: &[&str]) -> Complaint {
+pub(super) fn refuse(word: &str, words: &[&str], later: &[&str]) -> Complaint {
     if later.contains(&word) {
         let says = format!("is not built yet; this release has {}", one_of(words));
         return Complaint::new(says).hint("CHANGELOG.md tells what each release can do");
@@ -103,19 +105,6 @@ pub enum Engine {
     Postgres,
 }
 
-/// How clients prove who they are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// They do not.
-    Trust,
-    /// The password itself; only over TLS is it safe from listeners.
-    Password,
-    /// SCRAM-SHA-256, with channel binding where TLS is used.
-    Scram,
-    /// A TLS certificate whose common name is the user.
-    Cert,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailoverMode {
     /// Somebody or something else promotes; Tidegate follows what the servers say.
@@ -141,6 +130,10 @@ choices! {
     Method {
         "trust" => Method::Trust, "password" => Method::Password,
         "scram" => Method::Scram, "cert" => Method::Cert,
+    } later []
+    Encryption {
+        "any" => Encryption::Any, "required" => Encryption::Required,
+        "refused" => Encryption::Refused,
     } later []
     FailoverMode { "off" => FailoverMode::Off } later ["manual", "automatic"]
     route::Consistency {

@@ -7,7 +7,9 @@ use super::schema::options;
 use super::secret::Secret;
 use super::server::{IN_THE_FILE, INSTEAD};
 use super::values::{Complaint, Value};
+use crate::pg::replication::Destination;
 use crate::{pool, route};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 use toml::de::DeValue;
@@ -25,7 +27,10 @@ options! {
         /// cluster has. A name belongs to one cluster only.
         key databases: Databases = "\"*\"" => .restart();
         /// The database servers. Which of them is the primary, they say themselves.
-        key nodes: Vec<Node>;
+        key nodes: Vec<Node> => .shown();
+        /// Where replication connections go: "off": they are refused; "primary"; or a node's name.
+        /// Each has a server connection of its own, as base backups and receivers of logs need.
+        key replication: Destination = "off";
         /// How the nodes are watched.
         key monitor: Monitor;
         /// TLS towards the nodes.
@@ -130,6 +135,14 @@ options! {
         key max_clients: usize = "5000" => .limits(1, 1_000_000);
         /// Clients of the cluster from one address, at most. 0: no limit.
         key max_clients_per_address: usize = "0" => .limits(0, 1_000_000);
+        /// Clients of the cluster by one user, at most; auth.users.NAME.max_clients goes before
+        /// it. 0: no limit.
+        key max_clients_per_user: usize = "0" => .limits(0, 1_000_000);
+        /// Clients in one database, at most, where databases has no number of its own. 0: no
+        /// limit.
+        key max_clients_per_database: usize = "0" => .limits(0, 1_000_000);
+        /// Replication connections of the cluster, at most. 0: no limit.
+        key max_replication: usize = "10" => .limits(0, 1_000_000);
         /// How long a client waits for a server connection before its statement fails.
         key query_wait: Duration = "30s" => .limits(1, DAY);
         /// How long opening a server connection may take, login included.
@@ -149,6 +162,16 @@ options! {
         /// Prepared statements that one client may have at the same time; it may have more of
         /// them than a server connection keeps.
         key max_client_prepared: usize = "10000" => .limits(100, 1_000_000);
+        /// Databases with limits of their own.
+        key databases: BTreeMap<String, pool::DatabaseLimits> => .example("billing");
+    }
+}
+
+options! {
+    /// What the database of this name may have.
+    for pool::DatabaseLimits {
+        /// Clients in it, at most. 0: no limit.
+        key max_clients: usize => .example("100").limits(0, 1_000_000);
     }
 }
 

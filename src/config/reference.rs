@@ -35,7 +35,7 @@ fn table(out: &mut String, path: &str, keys: &[Key], off: bool) {
 }
 
 fn nested(out: &mut String, path: &str, key: &Key, shape: Shape, off: bool) {
-    let is_map = matches!(shape, Shape::Map(..));
+    let is_repeated = matches!(shape, Shape::Map(..) | Shape::List(..));
     let (header, path, about, keys) = match shape {
         Shape::Table(about, keys) => (format!("[{path}]"), path.to_string(), about, keys),
         Shape::List(about, keys) => (format!("[[{path}]]"), path.to_string(), about, keys),
@@ -46,7 +46,7 @@ fn nested(out: &mut String, path: &str, key: &Key, shape: Shape, off: bool) {
         Shape::Optional(inner) => return nested(out, path, key, *inner, true),
         Shape::Value { .. } => return,
     };
-    let off = off || (is_map && !key.shown);
+    let off = off || (is_repeated && !key.shown);
     out.push_str("\n\n");
     lines(out, about);
     let _ = writeln!(out, "{}{header}", if off { "#" } else { "" });

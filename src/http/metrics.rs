@@ -184,6 +184,11 @@ fn stats(page: &mut Exposition, stats: &[Stats]) {
             page.sample(&LOGINS, &[&of.cluster, &of.database, result], count as f64);
         }
     }
+    page.metric(&LOGINS_THROTTLED);
+    for of in stats {
+        let count = of.logins_throttled as f64;
+        page.sample(&LOGINS_THROTTLED, &[&of.cluster, &of.database], count);
+    }
     page.metric(&WAIT);
     for of in stats {
         page.distribution(&WAIT, &[&of.cluster, &of.database], &of.wait);

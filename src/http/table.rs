@@ -92,6 +92,8 @@ metrics! {
         "Lost connections that listened for clients: what was notified meanwhile is lost.";
     LOGINS = "tidegate_logins_total", Counter, &["cluster", "database", "result"],
         "Logins of clients by result: ok or failed.";
+    LOGINS_THROTTLED = "tidegate_logins_throttled_total", Counter, DATABASE,
+        "Logins that were delayed or not tried because others failed before.";
     WAIT = "tidegate_pool_wait_seconds", Histogram, DATABASE,
         "How long clients waited for a server connection.";
 }

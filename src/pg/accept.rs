@@ -1,25 +1,20 @@
 //! From an accepted connection to a logged-in client: TLS, startup packet, login, greeting.
 
-use super::auth::{Accepted, Login, LoginRequest, Method, Step};
-use super::client::{Arrived, Client};
-use super::cluster::{Cluster, Errand, UserPools};
+mod asked;
+mod enter;
+mod prove;
+
 use super::engine::Engine;
-use super::params::Params;
 use super::refuse::{self, Severity};
-use super::registry::{ClientEntry, NewClient};
-use super::session::Session;
-use super::welcome::Greeting;
+use super::wire;
 use super::wire::startup::{self, First, Startup};
-use super::wire::{self, HEADER};
-use super::{options, welcome};
 use crate::net::tls::{ALPN_POSTGRESQL, Channel, ClientMode};
 use crate::net::{Stream, tune_client};
-use crate::pool::Mode;
 use crate::refusal::Refusal;
-use crate::route::{Consistency, Known, Wants};
-use crate::sql::Pin;
-use crate::topology::NodeSet;
-use bytes::{BufMut, BytesMut};
+use asked::Asked;
+use bytes::BytesMut;
+use enter::{Entered, Proven};
+use prove::Proof;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -34,6 +29,8 @@ enum Stopped {
     Quietly,
     /// Told to the client.
     Refused(Refusal),
+    /// The same, and logged already as much as it shall be.
+    Failed(Refusal),
 }
 
 impl From<std::io::Error> for Stopped {
@@ -75,30 +72,36 @@ pub(super) async fn serve(arrival: Arrival, tcp: TcpStream, address: SocketAddr)
     }
     // The login's buffers and state are gone before the client's long life begins.
     let login = Box::pin(log_in(arrival, tcp, address));
-    if let Some((client, place)) = login.await {
-        client.run().await;
-        drop(place);
+    match login.await {
+        Some(Entered::Client(client, place)) => {
+            client.run().await;
+            drop(place);
+        }
+        Some(Entered::Relay(relay, place)) => {
+            Box::pin(relay.run()).await;
+            drop(place);
+        }
+        None => {}
     }
 }
 
 /// How long a client that is refused may take to read why.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-async fn log_in(
-    arrival: Arrival,
-    tcp: TcpStream,
-    address: SocketAddr,
-) -> Option<(Client, super::cluster::Place)> {
+async fn log_in(arrival: Arrival, tcp: TcpStream, address: SocketAddr) -> Option<Entered> {
     let mut arriving = Arriving { stream: None, input: BytesMut::new(), channel: None };
     let limit = arrival.engine.settings.login_timeout;
     let login = tokio::time::timeout(limit, arriving.log_in(&arrival, tcp, address)).await;
-    let refusal = match login {
+    let (refusal, logged) = match login {
         Ok(Ok(arrived)) => return Some(arrived),
         Ok(Err(Stopped::Quietly)) => return None,
-        Ok(Err(Stopped::Refused(refusal))) => refusal,
-        Err(_) => Refusal::LoginTimeout(limit),
+        Ok(Err(Stopped::Refused(refusal))) => (refusal, false),
+        Ok(Err(Stopped::Failed(refusal))) => (refusal, true),
+        Err(_) => (Refusal::LoginTimeout(limit), false),
     };
-    tracing::info!(%address, %refusal, "a client was refused");
+    if !logged {
+        tracing::info!(%address, %refusal, "a client was refused");
+    }
     let _ = tokio::time::timeout(FAREWELL, arriving.refuse(&refusal)).await;
     None
 }
@@ -109,18 +112,15 @@ struct Arriving {
     channel: Option<Channel>,
 }
 
-/// No message of a login is longer.
-const LOGIN_FRAME: usize = 16 * 1024;
-
 impl Arriving {
     async fn log_in(
         &mut self,
         Arrival { engine, late }: &Arrival,
         tcp: TcpStream,
         address: SocketAddr,
-    ) -> Result<(Client, super::cluster::Place), Stopped> {
+    ) -> Result<Entered, Stopped> {
         let hello = self.negotiate(engine, tcp).await?;
-        let asked = Asked::read(&hello)?;
+        let asked = Asked::read(hello)?;
         if *late {
             return Err(Refusal::ShuttingDown.into());
         }
@@ -131,37 +131,15 @@ impl Arriving {
         if must && self.channel.is_none() {
             return Err(Refusal::TlsRequired.into());
         }
-        let unknown = || Refusal::UnknownDatabase(asked.database.clone());
-        let cluster = engine.cluster_of(&asked.database).ok_or_else(unknown)?.clone();
+        let cluster = asked.cluster(engine)?;
+        let caller = (address.ip(), self.channel.is_some());
+        let proof = Proof::demanded(engine, &cluster, &asked, caller)?;
         let place = cluster.admit(address.ip())?;
-        self.negotiate_version(&hello).await?;
-        let accepted = self.authenticate(engine, &cluster, &asked).await?;
-        let pools = cluster.pools(&asked.user, &asked.database, &accepted.secret);
-        let (params, greeting) = greet(&cluster, &pools, asked.params).await?;
-        cluster.counters.logins.increment();
-        let secret = fresh_secret(hello.minor)?;
-        let application = params.get("application_name").cloned();
-        let entry = engine.clients.enter(|id| {
-            ClientEntry::new(
-                id,
-                NewClient {
-                    user: pools.user.clone(),
-                    database: pools.database.clone(),
-                    cluster: cluster.name.clone(),
-                    address,
-                    tls: self.channel.is_some(),
-                    secret,
-                    application: application.unwrap_or_else(|| "".into()),
-                },
-            )
-        });
-        self.say_hello(&accepted, &greeting, &entry).await?;
-        let pin = (cluster.pool_settings.load().mode == Mode::Session).then_some(Pin::Mode);
-        let session = Session::new(params, pin);
-        let (stream, input) = (self.stream.take(), std::mem::take(&mut self.input));
-        let stream = stream.ok_or(Stopped::Quietly)?;
-        let arrived = Arrived { stream, input, session, cluster, pools, entry };
-        Ok((Client::new(engine.clone(), arrived), place))
+        self.negotiate_version(&asked.hello).await?;
+        let accepted = self.authenticate(&proof).await?;
+        let cluster = cluster.clone();
+        let known = Proven { engine: engine.clone(), cluster, asked, accepted, address, place };
+        self.enter(known).await
     }
 
     /// Up to the startup packet; cancel requests end here.
@@ -282,147 +260,4 @@ impl Arriving {
         wire::put_negotiate(&mut out, hello.minor.min(startup::NEWEST_MINOR), &unknown);
         self.write(&out).await
     }
-
-    async fn authenticate(
-        &mut self,
-        engine: &Engine,
-        cluster: &Arc<Cluster>,
-        asked: &Asked,
-    ) -> Result<Accepted, Stopped> {
-        let auth = cluster.live.load().auth.clone();
-        let credential = cluster.credential(&asked.user).await?;
-        if auth.method == Method::Trust
-            && credential.is_none()
-            && !cluster.users.current().is_empty()
-        {
-            tracing::debug!(user = asked.user, "a user without an entry comes in by trust");
-        }
-        let mut step = Login::start(LoginRequest {
-            user: &asked.user,
-            method: auth.method,
-            credential: credential.as_deref(),
-            channel: self.channel.as_ref(),
-            certificate_map: &auth.certificate_map,
-            mock: &engine.mock,
-            cache: &engine.keys,
-        });
-        loop {
-            match step {
-                Step::Accepted(accepted) => return Ok(accepted),
-                Step::Rejected(reason) => {
-                    tracing::info!(user = asked.user, %reason, "a login failed");
-                    cluster.counters.failed_logins.increment();
-                    // It may have changed in the database since.
-                    cluster.asked.forget(&asked.user);
-                    let user = asked.user.clone();
-                    return Err(match auth.method {
-                        Method::Cert => Refusal::Certificate(user),
-                        _ => Refusal::Authentication(user),
-                    }
-                    .into());
-                }
-                Step::Continue { login, send } => {
-                    let mut out = BytesMut::new();
-                    wire::put_frame(&mut out, b'R', |b| b.put_slice(&send));
-                    self.write(&out).await?;
-                    step = login.on(&self.password_message().await?);
-                }
-            }
-        }
-    }
-
-    async fn password_message(&mut self) -> Result<BytesMut, Stopped> {
-        loop {
-            match wire::peek(&self.input) {
-                Err(error) => return Err(Refusal::Protocol(error.to_string()).into()),
-                Ok(Some(header)) if header.tag != b'p' || header.len > LOGIN_FRAME => {
-                    let what = format!("expected a password, got message {:?}", header.tag as char);
-                    return Err(Refusal::Protocol(what).into());
-                }
-                Ok(Some(header)) if self.input.len() >= header.len => {
-                    return Ok(self.input.split_to(header.len).split_off(HEADER));
-                }
-                Ok(_) => self.read().await?,
-            }
-        }
-    }
-
-    async fn say_hello(
-        &mut self,
-        accepted: &Accepted,
-        greeting: &Greeting,
-        entry: &ClientEntry,
-    ) -> Result<(), Stopped> {
-        let mut out = BytesMut::new();
-        for body in &accepted.send {
-            wire::put_frame(&mut out, b'R', |b| b.put_slice(body));
-        }
-        for (name, value) in greeting.iter() {
-            wire::put_parameter_status(&mut out, name, value);
-        }
-        wire::put_backend_key(&mut out, entry.pid(), &entry.secret);
-        wire::put_ready(&mut out, b'I');
-        self.write(&out).await
-    }
-}
-
-/// What the startup packet asks for.
-struct Asked {
-    user: String,
-    database: String,
-    params: Arc<Params>,
-}
-
-impl Asked {
-    fn read(hello: &Startup) -> Result<Asked, Refusal> {
-        let text = |name: &str| -> Result<Option<String>, Refusal> {
-            let bytes = hello.get(name).filter(|v| !v.is_empty());
-            let text = bytes.map(|v| String::from_utf8(v.to_vec())).transpose();
-            text.map_err(|_| Refusal::Protocol(format!("{name} is not valid UTF-8")))
-        };
-        let user = text("user")?
-            .ok_or_else(|| Refusal::Protocol("no PostgreSQL user name in startup packet".into()))?;
-        let database = text("database")?.unwrap_or_else(|| user.clone());
-        if text("replication")?.is_some_and(|v| !matches!(&*v, "false" | "off" | "no" | "0")) {
-            return Err(Refusal::Unsupported("replication connections".into()));
-        }
-        let mut params = Params::default();
-        for (name, value) in &hello.parameters {
-            options::startup_parameter(&mut params, name, value)?;
-        }
-        Ok(Asked { user, database, params: Arc::new(params) })
-    }
-}
-
-/// The parameters as a server reports them for this client.
-async fn greet(
-    cluster: &Arc<Cluster>,
-    pools: &Arc<UserPools>,
-    params: Arc<Params>,
-) -> Result<(Arc<Params>, Greeting), Refusal> {
-    if let Some(known) = cluster.welcomes.get(pools, &params) {
-        return Ok(known);
-    }
-    let (avoid, turn) = (NodeSet::default(), cluster.turn());
-    let errand = Errand {
-        wants: Wants::Read,
-        consistency: Some(Consistency::Bounded),
-        known: Known::default(),
-        avoid,
-        turn,
-    };
-    let found = cluster.find(pools, errand).await?;
-    let welcome = welcome::learn(found.lease, &params).await?;
-    cluster.welcomes.put(pools, &params, welcome.clone());
-    Ok(welcome)
-}
-
-/// Four bytes for protocol 3.0, as ever; 32 for 3.2.
-fn fresh_secret(minor: u32) -> Result<Box<[u8]>, Refusal> {
-    use ring::rand::{SecureRandom, SystemRandom};
-    let mut secret = vec![0; if minor >= 2 { 32 } else { 4 }];
-    SystemRandom::new()
-        .fill(&mut secret)
-        .map_err(|_| Refusal::Internal("the system gives no random bytes".into()))?;
-    Ok(secret.into())
 }

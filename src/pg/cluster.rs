@@ -1,13 +1,16 @@
 //! One PostgreSQL cluster as its clients use it: its nodes, pools and settings.
 
+use super::attendance::{Attendance, Guest, GuestLimits, Limit, Place};
+use super::auth::throttle::Throttle;
 use super::auth::{self, ServerSecret, UserTable};
 use super::connect::{ConnectError, Node, PgConnector};
 use super::counters::Counters;
 use super::listen::Hubs;
+use super::replication::Destination;
 use super::statement::Statements;
 use super::welcome::Welcomes;
 use crate::monitor::Handle;
-use crate::pool::{self, Budget, Limit, Pool, PoolError};
+use crate::pool::{self, Budget, Pool, PoolError, Slot};
 use crate::refusal::Refusal;
 use crate::route::{self, Ask, Because, Consistency, Decision, Fallback, Known, Target, Wants};
 use crate::sql::Classifier;
@@ -31,6 +34,7 @@ pub struct Live {
     /// How long work waits for a primary.
     pub hold: Duration,
     pub auth: Arc<auth::Settings>,
+    pub replication: Destination,
 }
 
 pub struct Cluster {
@@ -45,6 +49,7 @@ pub struct Cluster {
     pub live: ArcSwap<Live>,
     pub pool_settings: Arc<ArcSwap<pool::Settings>>,
     pub users: UserTable,
+    pub throttle: Throttle,
     pub welcomes: Welcomes,
     /// Users that the database was asked for.
     pub asked: super::users::Asked,
@@ -54,17 +59,10 @@ pub struct Cluster {
     pools: Mutex<HashMap<PoolKey, Arc<UserPools>>>,
     paused: watch::Sender<bool>,
     tie: AtomicU32,
-    clients: Mutex<Attendance>,
+    clients: Arc<Attendance>,
 }
 
 type PoolKey = (Arc<str>, Arc<str>);
-
-/// How many clients there are, and from where.
-#[derive(Default)]
-struct Attendance {
-    total: usize,
-    by_address: HashMap<IpAddr, usize>,
-}
 
 /// The pools of one user and database, one for each node, in the nodes' order.
 pub struct UserPools {
@@ -146,6 +144,7 @@ impl Cluster {
             live: ArcSwap::from_pointee(parts.live),
             pool_settings: Arc::new(ArcSwap::from_pointee(parts.pool)),
             users: parts.users,
+            throttle: Throttle::default(),
             welcomes: Welcomes::default(),
             asked: Default::default(),
             hubs: Hubs::default(),
@@ -153,7 +152,7 @@ impl Cluster {
             pools: Mutex::default(),
             paused: watch::channel(false).0,
             tie: AtomicU32::new(0),
-            clients: Mutex::default(),
+            clients: Arc::default(),
         }
     }
 
@@ -337,8 +336,10 @@ impl Cluster {
                 let UserPools { user, database, .. } = pools;
                 let pool = format!("pool of user {user} and database {database} on node {node}");
                 let what = match limit {
-                    Limit::Pool(size) => format!("the {pool} (pool.size = {size}) is exhausted"),
-                    Limit::Node(most) => {
+                    pool::Limit::Pool(size) => {
+                        format!("the {pool} (pool.size = {size}) is exhausted")
+                    }
+                    pool::Limit::Node(most) => {
                         format!(
                             "node {node} (pool.max_per_node = {most}) leaves none to the {pool}"
                         )
@@ -395,7 +396,7 @@ impl Cluster {
         seen.node(node).load.outstanding.fetch_sub(1, Ordering::Relaxed);
     }
 
-    async fn while_paused(&self) {
+    pub(super) async fn while_paused(&self) {
         if *self.paused.borrow() {
             // An error would mean that the cluster is gone, and nobody waits then.
             let _ = self.paused.subscribe().wait_for(|paused| !paused).await;
@@ -419,22 +420,42 @@ impl Cluster {
     }
 
     /// A place for a client from `address`, or which limit forbids it.
-    pub fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Place, Refusal> {
+    pub fn admit(&self, address: IpAddr) -> Result<Place, Refusal> {
         let settings = self.pool_settings.load();
-        let mut clients = self.clients.lock();
-        if clients.total >= settings.max_clients {
-            let what = format!("cluster {} (pool.max_clients)", self.name);
-            return Err(Refusal::TooManyClients { what, limit: settings.max_clients });
+        let all = Limit::new(settings.max_clients, "pool.max_clients");
+        let here = Limit::new(settings.max_clients_per_address, "pool.max_clients_per_address");
+        self.clients.admit(address, &self.name, (&all, &here))
+    }
+
+    /// What limits a client whose login is over.
+    pub fn guest_limits(&self, guest: &Guest) -> GuestLimits {
+        let settings = self.pool_settings.load();
+        let (user, database) = (&guest.user, &guest.database);
+        GuestLimits {
+            user: match self.users.current().max_clients(user) {
+                Some(most) => Limit::new(most, format!("auth.users.{user}.max_clients")),
+                None => Limit::new(settings.max_clients_per_user, "pool.max_clients_per_user"),
+            },
+            database: match settings.databases.get(&**database) {
+                Some(own) => {
+                    Limit::new(own.max_clients, format!("pool.databases.{database}.max_clients"))
+                }
+                None => {
+                    Limit::new(settings.max_clients_per_database, "pool.max_clients_per_database")
+                }
+            },
+            replication: Limit::new(settings.max_replication, "pool.max_replication"),
         }
-        let limit = settings.max_clients_per_address;
-        let here = clients.by_address.entry(address).or_insert(0);
-        if limit > 0 && *here >= limit {
-            let what = format!("address {address} (pool.max_clients_per_address)");
-            return Err(Refusal::TooManyClients { what, limit });
-        }
-        *here += 1;
-        clients.total += 1;
-        Ok(Place { cluster: self.clone(), address })
+    }
+
+    /// Room for a server connection to `node` that belongs to no pool.
+    pub(super) fn slot(&self, node: NodeId) -> Result<Slot, Refusal> {
+        let budget = &self.budgets[usize::from(node.0)];
+        budget.reserve().ok_or_else(|| {
+            let (name, most) = (self.node_name(node), budget.limit());
+            let what = format!("node {name} (pool.max_per_node = {most}) has none left");
+            Refusal::PoolExhausted { what, waited: Duration::ZERO }
+        })
     }
 
     pub fn reconfigure(&self, live: Live, pool: pool::Settings) {
@@ -450,22 +471,3 @@ impl Cluster {
 
 /// How long to wait at most before looking at the cluster again.
 const RECHECK: Duration = Duration::from_millis(100);
-
-/// A client's place in its cluster.
-pub struct Place {
-    cluster: Arc<Cluster>,
-    address: IpAddr,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut clients = self.cluster.clients.lock();
-        clients.total -= 1;
-        if let Some(here) = clients.by_address.get_mut(&self.address) {
-            *here -= 1;
-            if *here == 0 {
-                clients.by_address.remove(&self.address);
-            }
-        }
-    }
-}

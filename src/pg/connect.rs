@@ -140,42 +140,15 @@ impl Connector for PgConnector {
 
 impl PgConnector {
     async fn open(&self) -> Result<Server, ConnectError> {
-        let (stream, channel) = self.node.dial().await?;
-        let mut talk = Talk { stream, input: BytesMut::new() };
-        let mut hello = BytesMut::new();
-        startup::put_startup(&mut hello, 0, &[("user", &self.user), ("database", &self.database)]);
-        talk.write(&hello).await?;
-        let login = ServerLogin::start(ServerLoginRequest {
+        let parameters = [("user", &*self.user), ("database", &*self.database)];
+        let entrance = Entrance {
+            node: &self.node,
             user: &self.user,
             secret: (**self.secret.load()).clone(),
-            channel: channel.as_ref(),
-            cleartext: Cleartext::OverTls,
-            cache: self.node.keys.clone(),
-        });
-        talk.authenticate(login).await?;
-        self.welcome(talk).await
-    }
-
-    /// From AuthenticationOk to the first ReadyForQuery.
-    async fn welcome(&self, mut talk: Talk) -> Result<Server, ConnectError> {
-        let mut reported = Reported::default();
-        let mut cancel = CancelKey { pid: 0, secret: Vec::new() };
-        loop {
-            let (tag, body) = talk.read().await?;
-            match tag {
-                b'S' => reported.take(&body),
-                b'K' => {
-                    if let Some((pid, secret)) = body.split_first_chunk::<4>() {
-                        let pid = u32::from_be_bytes(*pid);
-                        cancel = CancelKey { pid, secret: secret.to_vec() };
-                    }
-                }
-                b'Z' => break,
-                b'N' | b'v' => {}
-                other => return Err(talk.unexpected(other)),
-            }
-        }
-        let (pid, tls) = (cancel.pid, talk.stream.is_tls());
+            parameters: &parameters,
+        };
+        let LoggedIn { stream, reported, cancel } = entrance.log_in().await?;
+        let (pid, tls) = (cancel.pid, stream.is_tls());
         let entry = self.node.servers.enter(|id| ServerEntry {
             id,
             cluster: self.node.cluster.clone(),
@@ -190,7 +163,42 @@ impl PgConnector {
             writer: AtomicU64::new(0),
         });
         let max_prepared = self.settings.load().max_prepared;
-        Ok(Server::new(talk.stream, cancel, reported, max_prepared, entry))
+        Ok(Server::new(stream, cancel, reported, max_prepared, entry))
+    }
+}
+
+/// A login at a node.
+pub(super) struct Entrance<'a, T> {
+    pub(super) node: &'a Node,
+    pub(super) user: &'a str,
+    pub(super) secret: ServerSecret,
+    /// Of the startup packet, the user among them.
+    pub(super) parameters: &'a [(T, T)],
+}
+
+/// A connection that the server has greeted.
+pub(super) struct LoggedIn {
+    pub(super) stream: Stream,
+    pub(super) reported: Reported,
+    pub(super) cancel: CancelKey,
+}
+
+impl<T: AsRef<[u8]>> Entrance<'_, T> {
+    pub(super) async fn log_in(self) -> Result<LoggedIn, ConnectError> {
+        let (stream, channel) = self.node.dial().await?;
+        let mut talk = Talk { stream, input: BytesMut::new() };
+        let mut hello = BytesMut::new();
+        startup::put_startup(&mut hello, 0, self.parameters);
+        talk.write(&hello).await?;
+        let login = ServerLogin::start(ServerLoginRequest {
+            user: self.user,
+            secret: self.secret,
+            channel: channel.as_ref(),
+            cleartext: Cleartext::OverTls,
+            cache: self.node.keys.clone(),
+        });
+        talk.authenticate(login).await?;
+        talk.welcome().await
     }
 }
 
@@ -235,6 +243,28 @@ impl Talk {
                 Err(e) => return Err(ConnectError::Unreachable(e.to_string())),
             }
         }
+    }
+
+    /// From AuthenticationOk to the first ReadyForQuery.
+    async fn welcome(mut self) -> Result<LoggedIn, ConnectError> {
+        let mut reported = Reported::default();
+        let mut cancel = CancelKey { pid: 0, secret: Vec::new() };
+        loop {
+            let (tag, body) = self.read().await?;
+            match tag {
+                b'S' => reported.take(&body),
+                b'K' => {
+                    if let Some((pid, secret)) = body.split_first_chunk::<4>() {
+                        let pid = u32::from_be_bytes(*pid);
+                        cancel = CancelKey { pid, secret: secret.to_vec() };
+                    }
+                }
+                b'Z' => break,
+                b'N' | b'v' => {}
+                other => return Err(self.unexpected(other)),
+            }
+        }
+        Ok(LoggedIn { stream: self.stream, reported, cancel })
     }
 
     fn unexpected(&self, tag: u8) -> ConnectError {

@@ -18,6 +18,8 @@ pub struct Counters {
     pub refused: Family,
     pub logins: Counter,
     pub failed_logins: Counter,
+    /// Logins that were delayed or not tried because others failed before.
+    pub throttled_logins: Counter,
     /// Server connections closed because their answers did not fit.
     pub desyncs: Counter,
     /// Notifications given to clients that keep no server connection for them.

@@ -80,6 +80,25 @@ impl Engine {
         self.clusters.iter().find(named).or_else(any)
     }
 
+    /// The cluster that physical replication goes to: it may name a database of the cluster, but
+    /// many tools name none, or say "replication".
+    pub(super) fn cluster_to_replicate(
+        &self,
+        database: Option<&str>,
+    ) -> Result<&Arc<Cluster>, Refusal> {
+        let has = |c: &&Arc<Cluster>| match (&c.databases, database) {
+            (Some(names), Some(database)) => names.iter().any(|n| **n == *database),
+            _ => false,
+        };
+        let any = || self.clusters.iter().find(|c| c.databases.is_none());
+        let only = || self.clusters.first().filter(|_| self.clusters.len() == 1);
+        let found = self.clusters.iter().find(has).or_else(any).or_else(only);
+        found.ok_or_else(|| {
+            let names: Vec<&str> = self.clusters.iter().map(|c| &*c.name).collect();
+            Refusal::ReplicationWhere { clusters: names.join(", ") }
+        })
+    }
+
     /// Accepts clients until told to stop.
     pub async fn listen(self: Arc<Self>, listener: TcpListener, mut stop: Stop) {
         loop {

@@ -1,6 +1,7 @@
 //! The PostgreSQL engine: its bytes, its sessions, its servers.
 
 mod accept;
+pub mod attendance;
 pub mod auth;
 mod cancel;
 mod client;
@@ -15,6 +16,7 @@ mod params;
 pub mod probe;
 mod refuse;
 pub mod registry;
+pub mod replication;
 mod server;
 pub mod session;
 pub mod statement;

@@ -43,12 +43,25 @@ fn code_and_hint(refusal: &Refusal) -> (&str, &'static str) {
         }
         Refusal::Authentication(_) => ("28P01", ""),
         Refusal::Certificate(_) => ("28000", "The certificate's common name must be the user."),
+        Refusal::Throttled { .. } => ("28000", "Mend the password that is used there."),
+        Refusal::NoRule { .. } | Refusal::RejectedByRule { .. } => {
+            ("28000", "The rules are tried in their order, and the first that matches decides.")
+        }
         Refusal::Lookup(_) => ("08004", "auth_query failed: see the proxy's log."),
         Refusal::TlsRequired => ("28000", "Connect with sslmode=require or stronger."),
         Refusal::Protocol(_) => {
             ("08P01", "The client and the proxy do not speak the same protocol.")
         }
         Refusal::Unsupported(_) => ("0A000", ""),
+        Refusal::ReplicationOff { .. } => {
+            ("0A000", "Set clusters.NAME.replication to \"primary\" or the name of a node.")
+        }
+        Refusal::ReplicationValue(_) => {
+            ("22023", "Valid values are: \"false\", 0, \"true\", 1, \"database\".")
+        }
+        Refusal::ReplicationWhere { .. } => {
+            ("3D000", "Name a database of the cluster, or give one cluster databases = \"*\".")
+        }
         Refusal::LoginTimeout(_) => ("57014", "The login has to be finished sooner."),
         Refusal::TooManyClients { .. } => {
             ("53300", "Raise the limit named here, or let clients close what they do not use.")
@@ -89,7 +102,9 @@ fn code_and_hint(refusal: &Refusal) -> (&str, &'static str) {
             "54000",
             "Read the connection while it is idle, and do not leave it in a transaction for long.",
         ),
-        Refusal::ShuttingDown | Refusal::Killed => ("57P01", "Connect again."),
+        Refusal::ShuttingDown | Refusal::Killed | Refusal::ReignEnded { .. } => {
+            ("57P01", "Connect again.")
+        }
         Refusal::Internal(_) => ("XX000", "Please report it, with the proxy's log."),
     }
 }

@@ -1,5 +1,6 @@
 //! Who is connected: clients and server connections, for cancel requests and for whoever looks.
 
+use super::replication;
 use super::server::CancelKey;
 use crate::sql::Pin;
 use crate::topology::NodeId;
@@ -109,6 +110,7 @@ pub struct ClientEntry {
     pub since: Instant,
     pub secret: Box<[u8]>,
     pub application: Mutex<Arc<str>>,
+    pub replication: Option<replication::Kind>,
     pub requests: AtomicU64,
     state: AtomicU8,
     /// The server connection in use and how to cancel what runs on it.
@@ -152,6 +154,7 @@ pub struct NewClient {
     pub tls: bool,
     pub secret: Box<[u8]>,
     pub application: Arc<str>,
+    pub replication: Option<replication::Kind>,
 }
 
 impl ClientEntry {
@@ -166,6 +169,7 @@ impl ClientEntry {
             since: Instant::now(),
             secret: new.secret,
             application: Mutex::new(new.application),
+            replication: new.replication,
             requests: AtomicU64::new(0),
             state: AtomicU8::new(ClientState::Idle as u8),
             link: Mutex::default(),

@@ -17,11 +17,8 @@ use tokio::sync::oneshot;
 
 type Key = (Arc<str>, Arc<str>, Arc<Params>);
 
-/// ParameterStatus for a client, in the server's order.
-pub(super) type Greeting = Arc<Vec<(Box<[u8]>, Box<[u8]>)>>;
-
 /// The parameters as the server spells them, for whoever asks for the same, and the greeting.
-pub(super) type Welcome = (Arc<Params>, Greeting);
+pub(super) type Welcome = (Arc<Params>, Arc<Reported>);
 
 /// Greetings by user, database and startup parameters.
 #[derive(Default)]
@@ -68,16 +65,16 @@ pub(super) async fn learn(mut lease: Lease, params: &Arc<Params>) -> Result<Welc
             Err(error) => return Err(Refusal::ServerLost { node, cause: error.to_string() }),
         }
     }
-    let Reported(mut greeting) = lease.backend.reported.clone();
+    let mut reported = lease.backend.reported.clone();
     let params =
-        Arc::new(params.spelt_as(greeting.iter().map(|(name, value)| (&**name, &**value))));
+        Arc::new(params.spelt_as(reported.0.iter().map(|(name, value)| (&**name, &**value))));
     lease.backend.params = params.clone();
     lease.give_back();
     // A standby says so; a client of the proxy is not to notice.
-    greeting.iter_mut().filter(|(n, _)| **n == *b"in_hot_standby").for_each(|(_, v)| {
+    reported.0.iter_mut().filter(|(n, _)| **n == *b"in_hot_standby").for_each(|(_, v)| {
         *v = b"off"[..].into();
     });
-    Ok((params, Arc::new(greeting)))
+    Ok((params, Arc::new(reported)))
 }
 
 /// Resets a server that a session leaves, and lends it again if that succeeds.

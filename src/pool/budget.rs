@@ -1,8 +1,8 @@
 //! The limit of server connections per node, shared by all pools of that node.
 
 use parking_lot::Mutex;
-use std::sync::Weak;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 
 /// A pool that shares a budget with others.
 pub(super) trait Sharer: Send + Sync {
@@ -10,6 +10,16 @@ pub(super) trait Sharer: Send + Sync {
     fn evict_one(&self) -> bool;
     /// A slot became free: open a connection if somebody waits.
     fn slot_is_free(&self);
+}
+
+/// A slot that was taken; given back when dropped.
+pub struct Slot(Arc<Budget>);
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.put();
+        self.0.announce();
+    }
 }
 
 /// Slots for server connections of one node.
@@ -30,7 +40,7 @@ impl Budget {
         self.limit.store(limit, Ordering::Relaxed);
     }
 
-    pub(super) fn limit(&self) -> usize {
+    pub fn limit(&self) -> usize {
         self.limit.load(Ordering::Relaxed)
     }
 
@@ -60,6 +70,11 @@ impl Budget {
 
     fn evict(&self) -> bool {
         self.sharers().into_iter().any(|s| s.upgrade().is_some_and(|s| s.evict_one()))
+    }
+
+    /// A slot for a server connection that belongs to no pool.
+    pub fn reserve(self: &Arc<Self>) -> Option<Slot> {
+        self.take().then(|| Slot(self.clone()))
     }
 
     /// Gives a slot back, without waking anyone.

@@ -7,10 +7,11 @@ mod budget;
 mod lease;
 mod lent;
 
-pub use budget::Budget;
+pub use budget::{Budget, Slot};
 pub use lease::{Connector, Counts, Limit, Pool, PoolError};
 pub use lent::Lease;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// When a server connection goes back.
@@ -20,6 +21,13 @@ pub enum Mode {
     Transaction,
     /// When the client leaves.
     Session,
+}
+
+/// What one database may have.
+#[derive(Clone, Debug)]
+pub struct DatabaseLimits {
+    /// Clients in it; 0: no limit.
+    pub max_clients: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -35,6 +43,13 @@ pub struct Settings {
     pub max_clients: usize,
     /// Clients of this cluster from one address; 0: no limit.
     pub max_clients_per_address: usize,
+    /// Clients of this cluster by one user, unless the user has a limit of its own; 0: no limit.
+    pub max_clients_per_user: usize,
+    /// Clients in one database that is not in `databases`; 0: no limit.
+    pub max_clients_per_database: usize,
+    /// Replication connections of this cluster; 0: no limit.
+    pub max_replication: usize,
+    pub databases: BTreeMap<String, DatabaseLimits>,
     /// How long a client waits for a server connection.
     pub query_wait: Duration,
     pub connect_timeout: Duration,

@@ -77,6 +77,8 @@ pub struct Client {
     pub last_route: Option<Route>,
     /// The server connection it holds now.
     pub server: Option<u64>,
+    /// `none`, `physical` or `logical`.
+    pub replication: Arc<str>,
 }
 
 /// Where a statement went, and why.

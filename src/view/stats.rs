@@ -30,4 +30,6 @@ pub struct Stats {
     pub relistened: u64,
     pub logins_ok: u64,
     pub logins_failed: u64,
+    /// Logins that were delayed or not tried because others failed before.
+    pub logins_throttled: u64,
 }

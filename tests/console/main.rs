@@ -17,7 +17,7 @@ async fn psql_reads_every_show_command() {
         ("show nodes;", "orders|b|10.0.0.2:5432|replica||1:0/3000060|12|96||1|2|70|3|15.14"),
         (
             "SHOW CLIENTS",
-            "C|8|app|orders|orders|active|192.0.2.7:40000|2027-01-15T08:00:00Z|41|3||worker|idle||b|fresh_replica",
+            "C|8|app|orders|orders|active|192.0.2.7:40000|2027-01-15T08:00:00Z|41|3||worker|idle||b|fresh_replica|none",
         ),
         (
             "SHOW SERVERS -- whom do we talk to",
@@ -26,7 +26,7 @@ async fn psql_reads_every_show_command() {
         ("/* ours */ SHOW POOLS", "orders|app|orders|b|1|1|1|2|0|0|1|250000|transaction|20|0|5|2"),
         (
             "SHOW STATS",
-            "orders|orders|1000|1200|5000|9000|1|2000|4|1|12|2|42P01=4|fresh_replica=900|25006=1",
+            "orders|orders|1000|1200|5000|9000|1|2000|4|1|12|2|1|42P01=4|fresh_replica=900|25006=1",
         ),
         ("SHOW DATABASES", "billing|orders|postgres|10.0.0.1|5432|transaction|20|0|0|5000|0|0"),
         ("SHOW LISTEN", "orders|orders|a|2|3"),

@@ -94,7 +94,7 @@ async fn a_login_that_takes_too_long_is_ended_and_told_so() {
     let patient = log_in(&running, "app", "pencil", "postgres").await.expect("a client");
     // Who said nothing at all is told nothing.
     assert_eq!(until_the_end(running.postgres, b"").await, "");
-    let startup = b"\0\0\0\x25\0\x03\0\0user\0app\0database\0postgres\0\0";
+    let startup = b"\0\0\0\x24\0\x03\0\0user\0app\0database\0postgres\0\0";
     let said = until_the_end(running.postgres, startup).await;
     assert!(said.contains("C57014") && said.contains("login took longer"), "{said}");
     // A client that is in may be silent.

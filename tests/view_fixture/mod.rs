@@ -39,6 +39,7 @@ fn client(id: u64, state: ClientState) -> Client {
         requests: 41,
         last_route: Some(Route { node: "b".into(), because: "fresh_replica".into() }),
         server: (state == ClientState::Active).then_some(3),
+        replication: "none".into(),
     }
 }
 
@@ -61,6 +62,7 @@ fn stats() -> Stats {
         relistened: 1,
         logins_ok: 12,
         logins_failed: 2,
+        logins_throttled: 1,
     }
 }
 

@@ -25,6 +25,7 @@ pub(super) const SHOW: Show = Show {
         Text("pin"),
         Text("last_node"),
         Text("last_because"),
+        Text("replication"),
     ],
     rows: |view: &Proxy| view.clients.iter().map(row).collect(),
 };
@@ -48,5 +49,6 @@ fn row(client: &Client) -> Row {
         client.pin.as_ref().into(),
         route.map(|route| &route.node).into(),
         route.map(|route| &route.because).into(),
+        (&client.replication).into(),
     ]
 }

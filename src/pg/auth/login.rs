@@ -147,6 +147,11 @@ impl Login {
         }
     }
 
+    /// The next message decides.
+    pub fn is_last(&self) -> bool {
+        matches!(self, Login::Password(_) | Login::SaslFinal(_))
+    }
+
     /// Takes the body of the client's next `p` message.
     pub fn on(self, body: &[u8]) -> Step {
         let step = match self {

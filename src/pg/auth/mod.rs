@@ -9,10 +9,12 @@ mod credential;
 mod login;
 pub mod md5;
 mod message;
+pub mod rules;
 pub mod scram;
 mod secret;
 mod server_login;
 mod settings;
+pub mod throttle;
 mod users;
 
 pub use credential::{Credential, CredentialError, ServerSecret};

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
+use super::rules::{self, Caller, Rule, Verdict};
 use super::secret::Secret;
+use super::throttle;
 
 /// How a client proves who it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,10 +44,23 @@ pub type CertificateMap = HashMap<String, Vec<String>>;
 /// `[clusters.<name>.auth]`, without its users.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
+    /// Where there are no rules.
     pub method: Method,
+    pub rules: Vec<Rule>,
+    pub throttle: throttle::Settings,
     /// Asked for a user in no table.
     pub auth_query: Option<AuthQuery>,
     pub certificate_map: CertificateMap,
+}
+
+impl Settings {
+    /// How this client has to prove who it is.
+    pub fn verdict(&self, caller: &Caller<'_>) -> Verdict {
+        match self.rules.is_empty() {
+            true => Verdict::Prove(self.method),
+            false => rules::judge(&self.rules, caller),
+        }
+    }
 }
 
 /// How a server is asked for a user.

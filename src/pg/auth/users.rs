@@ -25,6 +25,8 @@ pub struct Listed {
     pub server_user: Option<String>,
     /// What opens the servers, when the client's own proof does not.
     pub server_password: Option<Secret>,
+    /// Clients of this user; 0: no limit; `None`: as many as anybody's.
+    pub max_clients: Option<usize>,
 }
 
 /// An immutable table of users.
@@ -38,6 +40,7 @@ struct User {
     credential: Option<Arc<Credential>>,
     server_user: Option<Arc<str>>,
     server_password: Option<Secret>,
+    max_clients: Option<usize>,
 }
 
 impl Users {
@@ -53,6 +56,7 @@ impl Users {
                 credential: credential.map_err(wrong)?,
                 server_user: user.server_user.as_deref().map(Arc::from),
                 server_password: user.server_password.clone(),
+                max_clients: user.max_clients,
             };
             known.insert(user.name.clone(), entry);
         }
@@ -74,6 +78,11 @@ impl Users {
             (None, None) => login.clone(),
         };
         (known.server_user.clone().unwrap_or_else(|| user.into()), secret)
+    }
+
+    /// The user's own limit of clients, where it has one.
+    pub fn max_clients(&self, user: &str) -> Option<usize> {
+        self.known.get(user)?.max_clients
     }
 
     pub fn len(&self) -> usize {

@@ -124,6 +124,7 @@ impl Mailbox {
             tls: false,
             secret: Box::default(),
             application: "".into(),
+            replication: None,
         };
         let owner = Arc::new(ClientEntry::new(id, new));
         Arc::new(Mailbox::new(owner, Arc::new(UserPools::none("u", "d"))))

@@ -102,11 +102,11 @@ fn parameters(minor: u32, mut body: &[u8]) -> Result<Startup, StartupError> {
 }
 
 /// Appends a StartupMessage for a server.
-pub fn put_startup(out: &mut BytesMut, minor: u32, parameters: &[(&str, &str)]) {
+pub fn put_startup<T: AsRef<[u8]>>(out: &mut BytesMut, minor: u32, parameters: &[(T, T)]) {
     put_packet(out, 3 << 16 | minor, |b| {
         for (name, value) in parameters {
-            super::put_cstr(b, name.as_bytes());
-            super::put_cstr(b, value.as_bytes());
+            super::put_cstr(b, name.as_ref());
+            super::put_cstr(b, value.as_ref());
         }
         b.put_u8(0);
     });
