@@ -3,6 +3,7 @@
 
 #[path = "../support/mod.rs"]
 mod support;
+use support::wire;
 
 mod basics;
 mod cancel;
@@ -16,4 +17,3 @@ mod replica_loss;
 mod shared;
 mod splits;
 mod strange_servers;
-mod wire;

@@ -17,3 +17,5 @@ pub mod proxy;
 pub mod ask;
 
 pub mod program;
+
+pub mod wire;

@@ -1,0 +1,106 @@
+//! Plays a script on an address: one connection for each client, one step after the other.
+
+use crate::answer::Awaited;
+use crate::same::line;
+use crate::script::{Script, Step};
+use crate::support::wire::{Wire, frame};
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long an answer may take: a step waits for a lock at most, so this is a machine's hiccup.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// The answer to one step, a line for each frame.
+pub type Answer = Vec<String>;
+
+struct Client {
+    wire: Wire,
+    awaited: Awaited,
+    gone: bool,
+}
+
+/// The clients of a script, connected.
+pub struct Stand {
+    clients: Vec<Client>,
+}
+
+impl Stand {
+    pub async fn open(address: SocketAddr, clients: usize) -> Stand {
+        let mut stand = Stand { clients: Vec::new() };
+        for _ in 0..clients {
+            let wire = Wire::start(address).await;
+            stand.clients.push(Client { wire, awaited: Awaited::default(), gone: false });
+        }
+        stand
+    }
+
+    /// The greetings, which count as an answer.
+    pub fn greetings(&self) -> Vec<Answer> {
+        let told = |client: &Client| {
+            let lines = client.wire.greeting.iter().filter(|frame| frame.tag != b'K').map(line);
+            let mut lines: Answer = lines.collect();
+            // PostgreSQL tells its parameters in the order of a hash table.
+            lines.sort();
+            lines
+        };
+        self.clients.iter().map(told).collect()
+    }
+
+    pub async fn step(&mut self, step: &Step) -> Answer {
+        self.clients[step.client].step(step).await
+    }
+
+    /// Says goodbye and waits until the server has ended every session.
+    pub async fn close(self) {
+        for mut client in self.clients {
+            if !client.gone {
+                client.wire.send(&frame(b'X', b"")).await;
+                let rest = timeout(PATIENCE, client.wire.rest()).await;
+                rest.expect("an end after a goodbye");
+            }
+        }
+    }
+}
+
+impl Client {
+    async fn step(&mut self, step: &Step) -> Answer {
+        let mut lines = Answer::new();
+        if self.gone {
+            return lines;
+        }
+        let bytes: Vec<u8> = step.messages.iter().flat_map(|message| message.bytes()).collect();
+        step.messages.iter().for_each(|message| self.awaited.sent(message));
+        self.wire.send(&bytes).await;
+        while !self.awaited.is_complete() {
+            match timeout(PATIENCE, self.wire.next()).await {
+                Ok(Some(frame)) => {
+                    self.awaited.got(&frame);
+                    lines.push(line(&frame));
+                }
+                Ok(None) => {
+                    lines.push("the connection ended".into());
+                    self.gone = true;
+                    break;
+                }
+                Err(_) => {
+                    lines.push("and then nothing".into());
+                    self.gone = true;
+                    break;
+                }
+            }
+        }
+        lines
+    }
+}
+
+/// All answers, the greetings first.
+pub async fn play(address: SocketAddr, script: &Script) -> Vec<Answer> {
+    let mut stand = Stand::open(address, script.clients()).await;
+    let mut answers = stand.greetings();
+    for step in &script.steps {
+        answers.push(stand.step(step).await);
+    }
+    stand.close().await;
+    answers
+}

@@ -1,0 +1,48 @@
+//! When two answers count as equal: byte for byte, but for what is listed here with its reason.
+
+use crate::support::wire::Frame;
+use bytes::{BufMut, BytesMut};
+
+/// OIDs from here on are objects of users (`FirstNormalObjectId` of PostgreSQL's `transam.h`).
+const FIRST_USER_OID: u32 = 16_384;
+
+/// A frame without what may be different on another server: a line that is compared and shown.
+pub fn line(frame: &Frame) -> String {
+    let tag = frame.tag as char;
+    match frame.tag {
+        // The columns' tables have other OIDs in another database.
+        b'T' => format!("T:{}", without_user_oids(&frame.body).escape_ascii()),
+        // The process id of whoever notified.
+        b'A' => format!("A:{}", frame.body[4..].escape_ascii()),
+        b'E' | b'N' => format!("{tag}:{}", fields(frame)),
+        b'C' | b'S' | b'Z' => format!("{tag}:{}", frame.text().replace('\0', "=")),
+        _ => format!("{tag}:{}", frame.body.escape_ascii()),
+    }
+}
+
+/// Every field: where in the source of PostgreSQL an error arose is the same, too.
+fn fields(frame: &Frame) -> String {
+    let text = String::from_utf8_lossy(&frame.body);
+    text.trim_end_matches('\0').replace('\0', " ")
+}
+
+fn without_user_oids(body: &[u8]) -> BytesMut {
+    let mut out = BytesMut::from(&body[..2]);
+    let mut rest = &body[2..];
+    let builtin = |oid: [u8; 4]| match u32::from_be_bytes(oid) {
+        oid if oid < FIRST_USER_OID => oid,
+        _ => FIRST_USER_OID,
+    };
+    while let Some(end) = rest.iter().position(|b| *b == 0) {
+        // Name, NUL, table OID, column number, type OID, length, modifier, format.
+        let (name, field) = rest.split_at(end + 1);
+        let (field, after) = field.split_at(18);
+        out.put_slice(name);
+        out.put_u32(builtin([field[0], field[1], field[2], field[3]]));
+        out.put_slice(&field[4..6]);
+        out.put_u32(builtin([field[6], field[7], field[8], field[9]]));
+        out.put_slice(&field[10..]);
+        rest = after;
+    }
+    out
+}
