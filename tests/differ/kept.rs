@@ -3,6 +3,7 @@
 use crate::script::Script;
 use crate::stage::Stage;
 use std::path::Path;
+use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kept_scripts_are_the_same_with_and_without_the_proxy() {
@@ -14,7 +15,7 @@ async fn kept_scripts_are_the_same_with_and_without_the_proxy() {
     let mut failures = Vec::new();
     for file in files {
         let script = Script::parse(&std::fs::read_to_string(&file).expect("a script"));
-        if let Some(difference) = stage.difference(&script).await {
+        if let Some(difference) = stage.difference(&script, Duration::from_secs(15)).await {
             failures.push(format!("{}: {difference:#?}", file.display()));
         }
     }

@@ -6,9 +6,10 @@ use crate::script::{Script, Step};
 use crate::support::wire::{Wire, frame};
 use std::net::SocketAddr;
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
-/// How long an answer may take: a step waits for a lock at most, so this is a machine's hiccup.
+/// How long a goodbye may take.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The answer to one step, a line for each frame.
@@ -23,11 +24,13 @@ struct Client {
 /// The clients of a script, connected.
 pub struct Stand {
     clients: Vec<Client>,
+    /// How long a frame may take: a step waits for a lock at most.
+    patience: Duration,
 }
 
 impl Stand {
-    pub async fn open(address: SocketAddr, clients: usize) -> Stand {
-        let mut stand = Stand { clients: Vec::new() };
+    pub async fn open(address: SocketAddr, clients: usize, patience: Duration) -> Stand {
+        let mut stand = Stand { clients: Vec::new(), patience };
         for _ in 0..clients {
             let wire = Wire::start(address).await;
             stand.clients.push(Client { wire, awaited: Awaited::default(), gone: false });
@@ -48,14 +51,15 @@ impl Stand {
     }
 
     pub async fn step(&mut self, step: &Step) -> Answer {
-        self.clients[step.client].step(step).await
+        self.clients[step.client].step(step, self.patience).await
     }
 
     /// Says goodbye and waits until the server has ended every session.
     pub async fn close(self) {
         for mut client in self.clients {
             if !client.gone {
-                client.wire.send(&frame(b'X', b"")).await;
+                // Who was sent away in the meantime has ended already.
+                let _ = client.wire.stream.write_all(&frame(b'X', b"")).await;
                 let rest = timeout(PATIENCE, client.wire.rest()).await;
                 rest.expect("an end after a goodbye");
             }
@@ -64,16 +68,17 @@ impl Stand {
 }
 
 impl Client {
-    async fn step(&mut self, step: &Step) -> Answer {
+    async fn step(&mut self, step: &Step, patience: Duration) -> Answer {
         let mut lines = Answer::new();
         if self.gone {
             return lines;
         }
         let bytes: Vec<u8> = step.messages.iter().flat_map(|message| message.bytes()).collect();
         step.messages.iter().for_each(|message| self.awaited.sent(message));
-        self.wire.send(&bytes).await;
+        // Whoever does not read has said why.
+        let _ = self.wire.stream.write_all(&bytes).await;
         while !self.awaited.is_complete() {
-            match timeout(PATIENCE, self.wire.next()).await {
+            match timeout(patience, self.wire.next()).await {
                 Ok(Some(frame)) => {
                     self.awaited.got(&frame);
                     lines.push(line(&frame));
@@ -95,8 +100,8 @@ impl Client {
 }
 
 /// All answers, the greetings first.
-pub async fn play(address: SocketAddr, script: &Script) -> Vec<Answer> {
-    let mut stand = Stand::open(address, script.clients()).await;
+pub async fn play(address: SocketAddr, script: &Script, patience: Duration) -> Vec<Answer> {
+    let mut stand = Stand::open(address, script.clients(), patience).await;
     let mut answers = stand.greetings();
     for step in &script.steps {
         answers.push(stand.step(step).await);

@@ -22,8 +22,41 @@ pub fn line(frame: &Frame) -> String {
 
 /// Every field: where in the source of PostgreSQL an error arose is the same, too.
 fn fields(frame: &Frame) -> String {
+    let code = frame.field(b'C');
+    if LOOSE.iter().any(|(loose, _)| *loose == code) {
+        return format!("{} {code}", frame.field(b'V'));
+    }
     let text = String::from_utf8_lossy(&frame.body);
-    text.trim_end_matches('\0').replace('\0', " ")
+    without_statement_names(&text.trim_end_matches('\0').replace('\0', " "))
+}
+
+/// Two names of a session for the same text are one statement on servers, so that an error may
+/// mention the other one.
+fn without_statement_names(text: &str) -> String {
+    let mark = "prepared statement \"";
+    let Some((before, rest)) = text.split_once(mark) else { return text.to_owned() };
+    let (_, after) = rest.split_once('"').unwrap_or(("", rest));
+    format!("{before}{mark}…\"{after}")
+}
+
+/// Errors of which the code must be the same, but not the text, and why.
+const LOOSE: &[(&str, &str)] = &[
+    ("25006", "a READ ONLY transaction may be on a replica, which refuses writes in its own words"),
+    ("25P02", "it may be our Parse that fails there, in another line of PostgreSQL's source"),
+];
+
+/// Whether the proxy's answer will do for the server's.
+pub fn alike(direct: &[String], through: &[String]) -> bool {
+    direct == through || fails_anyway(direct, through)
+}
+
+/// In a failed transaction nothing can be prepared, so that a statement that this server lacks
+/// fails before the server sees what else is wrong with the message.
+fn fails_anyway(direct: &[String], through: &[String]) -> bool {
+    let first = direct.iter().zip(through).position(|(d, t)| d != t);
+    let Some(at) = first else { return false };
+    through[at] == "E:ERROR 25P02" && direct[at].starts_with("E:")
+        && direct[at + 1..] == through[at + 1..]
 }
 
 fn without_user_oids(body: &[u8]) -> BytesMut {

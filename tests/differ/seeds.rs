@@ -4,6 +4,11 @@ use crate::generate::script;
 use crate::script::Script;
 use crate::shrink::shrink;
 use crate::stage::{Difference, Stage};
+use std::time::Duration;
+
+/// How long a frame may take on a busy machine, and while a failure is made shorter.
+const PATIENCE: Duration = Duration::from_secs(15);
+const IMPATIENCE: Duration = Duration::from_secs(2);
 
 /// What a seed's failure looks like to a person.
 fn story(what: &str, script: &Script, difference: &Difference) -> String {
@@ -21,14 +26,15 @@ fn story(what: &str, script: &Script, difference: &Difference) -> String {
 /// Plays a seed; a short script that shows what is wrong with it.
 async fn failure(stage: &Stage, seed: u64) -> Option<String> {
     let mut script = script(seed);
-    let difference = stage.difference(&script).await?;
+    let difference = stage.difference(&script, PATIENCE).await?;
+    let kind = difference.kind();
     eprintln!("seed {seed} fails at step {}, shrinking", difference.step);
     script.steps.truncate(difference.step + 1);
     let short = shrink(script, async |script: &Script| {
-        stage.difference(script).await.is_some()
+        stage.difference(script, IMPATIENCE).await.is_some_and(|other| other.kind() == kind)
     })
     .await;
-    Some(match stage.difference(&short).await {
+    Some(match stage.difference(&short, PATIENCE).await {
         Some(difference) => story(&format!("# seed {seed}"), &short, &difference),
         None => format!("seed {seed} fails, but not twice:\n{short}"),
     })

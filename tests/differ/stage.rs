@@ -1,10 +1,14 @@
 //! The two sides: a server alone, and a primary with a replica behind the proxy.
 
 use crate::play::{Answer, Stand, play};
+use crate::same::alike;
 use crate::script::Script;
+use crate::support::ask::{until, value};
 use crate::support::proxy::proxy;
-use crate::support::{Cluster, Node, cluster};
+use crate::support::{Cluster, cluster};
 use std::net::SocketAddr;
+use std::time::Duration;
+use tokio_postgres::SimpleQueryMessage;
 
 /// Clients of a generated script.
 pub const CLIENTS: usize = 5;
@@ -45,8 +49,8 @@ fn world() -> String {
 const ROLES: &str = "CREATE ROLE reader LOGIN; CREATE ROLE writer LOGIN SUPERUSER";
 
 pub struct Stage {
-    alone: Cluster,
-    servers: Cluster,
+    alone: Side,
+    servers: Side,
     /// Settings of the proxy's pool.
     pool: &'static str,
 }
@@ -57,6 +61,18 @@ pub struct Difference {
     pub step: usize,
     pub direct: Answer,
     pub through: Answer,
+}
+
+impl Difference {
+    /// What is wrong, in a few words: the first lines that differ, cut where texts begin to tell
+    /// of names and numbers.
+    pub fn kind(&self) -> (String, String) {
+        let same = self.direct.iter().zip(&self.through).take_while(|(d, t)| d == t).count();
+        let cut = |lines: &Answer| {
+            lines.get(same).map(|line| line.chars().take(28).collect()).unwrap_or_default()
+        };
+        (cut(&self.direct), cut(&self.through))
+    }
 }
 
 impl Stage {
@@ -78,28 +94,32 @@ impl Stage {
         servers.sql("SELECT pg_reload_conf()").await.expect("a superuser");
         let applies = "SELECT count(*) = 1 FROM pg_stat_replication WHERE sync_state = 'sync'";
         servers.primary().until("a synchronous replica", applies).await.expect("a replica");
-        Stage { alone, servers, pool }
+        Stage { alone: Side::new(alone).await, servers: Side::new(servers).await, pool }
     }
 
     /// Plays the script on both sides, each as new; where the answers differ first.
-    pub async fn difference(&self, script: &Script) -> Option<Difference> {
-        let (alone, primary) = (self.alone.primary(), self.servers.primary());
-        tokio::join!(renew(alone), renew(primary));
-        let direct = play(address(alone), script).await;
-        let running = proxy(&self.servers).with("pool", self.pool).start().await;
-        let found = compare(running.postgres, script, &direct).await;
+    pub async fn difference(&self, script: &Script, patience: Duration) -> Option<Difference> {
+        tokio::join!(self.alone.renew(), self.servers.renew());
+        let direct = play(self.alone.address(), script, patience).await;
+        let running = proxy(&self.servers.cluster).with("pool", self.pool).start().await;
+        let found = compare(running.postgres, script, &direct, patience).await;
         running.proxy.stop().await;
         found
     }
 }
 
-async fn compare(address: SocketAddr, script: &Script, direct: &[Answer]) -> Option<Difference> {
+async fn compare(
+    address: SocketAddr,
+    script: &Script,
+    direct: &[Answer],
+    patience: Duration,
+) -> Option<Difference> {
     let (greetings, answers) = direct.split_at(script.clients());
-    let mut stand = Stand::open(address, script.clients()).await;
+    let mut stand = Stand::open(address, script.clients(), patience).await;
     assert_eq!(stand.greetings(), greetings, "left: through the proxy, right: direct");
     for (at, (step, direct)) in script.steps.iter().zip(answers).enumerate() {
         let through = stand.step(step).await;
-        if through != *direct {
+        if !alike(direct, &through) {
             return Some(Difference { step: at, direct: direct.clone(), through });
         }
     }
@@ -107,17 +127,38 @@ async fn compare(address: SocketAddr, script: &Script, direct: &[Answer]) -> Opt
     None
 }
 
-fn address(node: &Node) -> SocketAddr {
-    node.address().parse().expect("an address")
+/// One side: its servers, and a superuser's connection to their primary.
+struct Side {
+    cluster: Cluster,
+    control: tokio_postgres::Client,
 }
 
-/// Removes whatever the last script left, sessions that are still ending included.
-async fn renew(node: &Node) {
-    let alone = "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'client backend'";
-    node.until("the end of all sessions", alone).await.expect("an answer");
-    let prepared = node.sql("SELECT gid FROM pg_prepared_xacts").await.expect("an answer");
-    for gid in prepared.into_iter().flatten().flatten() {
-        node.sql(&format!("ROLLBACK PREPARED '{gid}'")).await.expect("a superuser");
+impl Side {
+    async fn new(cluster: Cluster) -> Side {
+        let control = cluster.connect().await.expect("a superuser");
+        Side { cluster, control }
     }
-    node.sql(&world()).await.expect("a superuser");
+
+    fn address(&self) -> SocketAddr {
+        self.cluster.primary().address().parse().expect("an address")
+    }
+
+    async fn is_deserted(&self) -> bool {
+        let others = "SELECT count(*) FROM pg_stat_activity \
+                      WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
+        value(&self.control, others).await == "0"
+    }
+
+    /// Removes whatever the last script left, sessions that are still ending included.
+    async fn renew(&self) {
+        until("the end of all sessions", || self.is_deserted()).await;
+        let prepared = "SELECT gid FROM pg_prepared_xacts";
+        for message in self.control.simple_query(prepared).await.expect("an answer") {
+            if let SimpleQueryMessage::Row(row) = message {
+                let undo = format!("ROLLBACK PREPARED '{}'", row.get(0).unwrap_or_default());
+                self.control.batch_execute(&undo).await.expect("a superuser");
+            }
+        }
+        self.control.batch_execute(&world()).await.expect("a superuser");
+    }
 }

@@ -19,7 +19,8 @@ pub enum Doubt {
 
 impl Doubt {
     /// The question: one row. Objects of a temporary schema depend on it; at the end of a
-    /// transaction the advisory locks and cursors that are left belong to the session.
+    /// transaction the advisory locks and cursors that are left belong to the session, and what
+    /// PostgreSQL lists as `transaction_…` belongs to nobody.
     pub fn question(self) -> String {
         const KEPT: &str = "\
             EXISTS (SELECT FROM pg_catalog.pg_depend \
@@ -35,7 +36,8 @@ impl Doubt {
             (SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_statements \
              WHERE NOT from_sql), \
             (SELECT pg_catalog.json_object_agg(pg_catalog.lower(name), setting) \
-             FROM pg_catalog.pg_settings WHERE source OPERATOR(pg_catalog.=) 'session'), \
+             FROM pg_catalog.pg_settings WHERE source OPERATOR(pg_catalog.=) 'session' \
+             AND NOT pg_catalog.starts_with(name, 'transaction_')), \
             pg_catalog.current_setting('role')";
         match self {
             Doubt::Pin => format!("SELECT {KEPT}"),

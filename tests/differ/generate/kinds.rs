@@ -37,6 +37,7 @@ pub const KINDS: &[Kind] = &[
     sql(4, values::role),
     sql(14, values::transaction),
     sql(6, values::savepoint),
+    messages(4, read_only),
     sql(1, values::two_phase),
     sql(5, values::temporary),
     sql(3, values::prepare),
@@ -52,3 +53,21 @@ pub const KINDS: &[Kind] = &[
     messages(4, pipelines::portal),
     messages(1, pipelines::function),
 ];
+
+/// A READ ONLY transaction, which may be on a replica. It is begun and ended by statements of
+/// their own, and has reads between: see `scripts` below `known` for what else is not the same.
+fn read_only(author: &mut Author) -> Vec<Vec<Message>> {
+    let mut steps = vec![vec![Message::Query(values::begin_read_only(author))]];
+    for _ in 0..author.dice.below(5) {
+        let sql = values::in_read_only(author);
+        steps.push(match author.dice.below(3) {
+            0 => super::unnamed(sql, author.dice.once_in(2)),
+            _ => vec![Message::Query(sql)],
+        });
+    }
+    let end = author.dice.pick(&["COMMIT", "ROLLBACK", "ROLLBACK"]);
+    steps.push(vec![Message::Sync, Message::Query(end.into())]);
+    // An error in the transaction does not end it; this does.
+    steps.push(vec![Message::Query("ROLLBACK".into())]);
+    steps
+}

@@ -79,18 +79,6 @@ impl Author {
 
     /// A statement as applications bring it to a server.
     fn say(&mut self, sql: String) -> Vec<Vec<Message>> {
-        let unnamed = |sql: String, binary: bool| {
-            let bind = Message::Bind {
-                portal: String::new(),
-                name: String::new(),
-                binary,
-                values: Vec::new(),
-            };
-            let parse = Message::Parse { name: String::new(), sql };
-            let describe = Message::Describe('P', String::new());
-            let execute = Message::Execute { portal: String::new(), rows: 0 };
-            vec![parse, bind, describe, execute]
-        };
         match self.dice.below(12) {
             0..7 => vec![vec![Message::Query(sql)]],
             7 => {
@@ -99,10 +87,23 @@ impl Author {
             }
             8 => vec![vec![Message::Query(sql), Message::Query(self.statement())]],
             9 => {
-                let more = unnamed(self.statement(), false);
-                vec![[unnamed(sql, true), more, vec![Message::Sync]].concat()]
+                let mut first = unnamed(sql, true);
+                first.pop();
+                vec![[first, unnamed(self.statement(), false)].concat()]
             }
-            binary => vec![[unnamed(sql, binary == 10), vec![Message::Sync]].concat()],
+            binary => vec![unnamed(sql, binary == 10)],
         }
     }
+}
+
+/// A statement in the extended protocol as drivers send it.
+fn unnamed(sql: String, binary: bool) -> Vec<Message> {
+    let (portal, name, values) = (String::new(), String::new(), Vec::new());
+    vec![
+        Message::Parse { name: name.clone(), sql },
+        Message::Bind { portal, name, binary, values },
+        Message::Describe('P', String::new()),
+        Message::Execute { portal: String::new(), rows: 0 },
+        Message::Sync,
+    ]
 }

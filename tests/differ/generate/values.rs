@@ -171,11 +171,8 @@ pub fn transaction(author: &mut Author) -> String {
             "BEGIN",
             "BEGIN",
             "BEGIN",
-            "BEGIN READ ONLY",
             "BEGIN ISOLATION LEVEL REPEATABLE READ",
-            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
             "BEGIN ISOLATION LEVEL SERIALIZABLE",
-            "BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY",
             "START TRANSACTION READ WRITE",
             "SET TRANSACTION READ ONLY",
             "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
@@ -188,6 +185,43 @@ pub fn transaction(author: &mut Author) -> String {
             "ABORT",
             "COMMIT AND CHAIN",
             "ROLLBACK AND CHAIN",
+        ],
+    )
+}
+
+pub fn begin_read_only(author: &mut Author) -> String {
+    any(
+        author,
+        &[
+            "BEGIN READ ONLY",
+            "START TRANSACTION READ ONLY",
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            "BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY",
+        ],
+    )
+}
+
+/// What a transaction on a replica may hear without another answer than on the primary.
+pub fn in_read_only(author: &mut Author) -> String {
+    let write: fn(&mut Author) -> String = match author.dice.below(8) {
+        0 => show,
+        1 => savepoint,
+        2 => wrong,
+        3 => cursor_of_transaction,
+        _ => read,
+    };
+    write(author)
+}
+
+fn cursor_of_transaction(author: &mut Author) -> String {
+    any(
+        author,
+        &[
+            "DECLARE c CURSOR FOR SELECT generate_series(1, 10)",
+            "DECLARE c SCROLL CURSOR FOR SELECT a FROM t{} ORDER BY a",
+            "FETCH 2 FROM c",
+            "MOVE 1 FROM c",
+            "CLOSE c",
         ],
     )
 }
