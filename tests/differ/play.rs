@@ -60,6 +60,7 @@ impl Stand {
             if !client.gone {
                 // Who was sent away in the meantime has ended already.
                 let _ = client.wire.stream.write_all(&frame(b'X', b"")).await;
+                let _ = client.wire.stream.shutdown().await;
                 let rest = timeout(PATIENCE, client.wire.rest()).await;
                 rest.expect("an end after a goodbye");
             }

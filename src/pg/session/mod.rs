@@ -142,6 +142,12 @@ impl Session {
         value.is_some_and(|value| !matches!(&**value, "on" | "true" | "yes" | "1"))
     }
 
+    /// Every statement is a serializable transaction, which a standby refuses.
+    fn is_serializable(&self) -> bool {
+        let value = self.variables.current().get("default_transaction_isolation");
+        value.is_some_and(|value| value.eq_ignore_ascii_case("serializable"))
+    }
+
     /// Prepared statements of this session.
     pub fn prepared(&self) -> usize {
         self.named.len()

@@ -112,7 +112,8 @@ impl Session {
             }
             None => to.forward(bytes),
         }
-        to.owed.push(Owed::Query { analysis: analysis.clone(), step: 0 });
+        let undo = self.undefine(b"");
+        to.owed.push(Owed::Query { analysis: analysis.clone(), step: 0, undo });
     }
 
     fn send_parse(&mut self, item: &Item, bytes: &[u8], to: &mut Outgoing<'_>) {

@@ -112,7 +112,8 @@ pub fn set(author: &mut Author) -> String {
         7 => format!("RESET {name}"),
         8 => format!("SELECT set_config('{name}', '{value}', false)"),
         9 => format!("SELECT set_config('{name}', '{value}', true)"),
-        10 => format!("SELECT sets('{name}', '{value}')"),
+        // No PostgreSQL lists parameters with a dot, which code has set.
+        10 if !name.contains('.') => format!("SELECT sets('{name}', '{value}')"),
         _ => any(
             author,
             &[
@@ -132,9 +133,11 @@ pub fn set(author: &mut Author) -> String {
 pub fn show(author: &mut Author) -> String {
     let (name, _) = parameter(author);
     match author.dice.below(5) {
+        // PostgreSQL keeps the name of a parameter with a dot for the rest of the connection.
+        0..4 if name.contains('.') => format!("SELECT coalesce(current_setting('{name}', true), '')"),
         0 | 1 => format!("SHOW {name}"),
         2 | 3 => format!("SELECT current_setting('{name}', true)"),
-        _ => "SELECT current_setting('work_mem'), current_setting('my.own', true), \
+        _ => "SELECT current_setting('work_mem'), coalesce(current_setting('my.own', true), ''), \
               current_setting('timezone'), current_setting('search_path'), \
               current_setting('application_name'), current_user, session_user"
             .into(),
