@@ -1,16 +1,16 @@
 //! One client after its login: takes a batch, finds it a server, has it answered, lets go.
 
 mod loss;
+mod perform;
 mod settle;
 
-use super::cluster::{Cluster, Errand, Found, Lease, UserPools};
+use super::cluster::{Cluster, Lease, UserPools};
 use super::engine::Engine;
-use super::exchange::{Ended, give_back};
+use super::exchange::{give_back, planner};
 use super::refuse;
-use super::registry::{CancelTarget, ClientEntry, ClientState, LastRoute, Registration};
-use super::server::Server;
+use super::registry::{ClientEntry, ClientState, Registration};
+use super::session::batch::{Batch, End};
 use super::session::owed::{Owed, Queue};
-use super::session::plan::{Batch, End, Planner};
 use super::session::proof::Residue;
 use super::session::receive::Flow;
 use super::session::send::Outgoing;
@@ -18,8 +18,7 @@ use super::session::{Backend, Session, Tx};
 use super::wire;
 use crate::net::Stream;
 use crate::refusal::Refusal;
-use crate::route::Wants;
-use crate::topology::{NodeId, NodeSet};
+use crate::topology::NodeId;
 use bytes::{Buf, BytesMut};
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -41,15 +40,14 @@ pub(super) struct Traffic {
     pub delivered: bool,
     /// The batch asked for more than reading.
     pub writing: bool,
+    /// Statements were sent ahead of the next part of the batch, and are waited for.
+    pub preparing: bool,
     /// TLS holds back bytes for the client.
     pub flush: bool,
 }
 
 /// How long a client that is sent away may take to read why.
 const LAST_WORDS: Duration = Duration::from_secs(5);
-
-/// How often a read is asked again before its failure is the client's.
-const MAX_RETRIES: usize = 4;
 
 /// A logged-in client.
 pub(super) struct Client {
@@ -145,6 +143,11 @@ impl Client {
         } else {
             self.perform().await?;
         }
+        if self.session.renews {
+            self.cluster.statements.renew();
+            // What a transaction did to tables, others see at its end.
+            self.session.renews = self.session.tx != Tx::Idle;
+        }
         if let Some(doubt) = self.session.take_doubt() {
             // Boxed: it is rare, and its state would make every idle client larger.
             Box::pin(self.settle(doubt)).await?;
@@ -210,8 +213,7 @@ impl Client {
 
     fn plan(&mut self) -> Result<(), wire::WireError> {
         self.drop_copy_leftovers()?;
-        let planner =
-            Planner { classifier: &self.cluster.classifier, statements: &self.cluster.statements };
+        let planner = planner(&self.cluster, &self.pools);
         planner.advance(&mut self.session, &mut self.batch, &self.input)
     }
 
@@ -260,129 +262,6 @@ impl Client {
         self.drop_batch();
     }
 
-    /// Has the batch answered by a server, by another one if the first cannot.
-    async fn perform(&mut self) -> Result<(), Leaving> {
-        let mut avoid = NodeSet::default();
-        let mut retries = 0;
-        loop {
-            let fresh = self.link.is_none();
-            if fresh && let Err(refusal) = self.find_server(avoid).await? {
-                return self.turn_down(&refusal);
-            }
-            let movable = fresh && self.is_movable();
-            self.flow.inbound.retryable = movable;
-            self.flow.delivered = false;
-            self.flow.writing = self.batch.wants() != Wants::Read || self.session.tx == Tx::Open;
-            if self.session.tx == Tx::Idle
-                && let Err(ended) = self.restore_parameters().await
-            {
-                return self.after(ended);
-            }
-            self.flow.open = self.batch.end == Some(End::Open);
-            self.send_batch();
-            if !movable {
-                self.drop_batch();
-            }
-            match poll_fn(|cx| self.poll_exchange(cx)).await {
-                Ended::Done => {
-                    if movable {
-                        self.drop_batch();
-                    }
-                    return Ok(());
-                }
-                ended
-                    if movable
-                        && !self.flow.delivered
-                        && retries < MAX_RETRIES
-                        && ended.may_retry() =>
-                {
-                    retries += 1;
-                    self.note_retry(&ended, &mut avoid);
-                }
-                ended => {
-                    if movable {
-                        self.drop_batch();
-                    }
-                    return self.after(ended);
-                }
-            }
-        }
-    }
-
-    /// A read that is whole in the buffer can be asked of another node.
-    fn is_movable(&self) -> bool {
-        let whole = self.batch.end == Some(End::Ready)
-            && self.batch.frames.last().is_none_or(|frame| frame.later == 0);
-        whole && self.batch.wants() == Wants::Read
-    }
-
-    fn note_retry(&mut self, ended: &Ended, avoid: &mut NodeSet) {
-        let reason = match ended {
-            Ended::Retry(fault) | Ended::Fatal(fault) => fault.sqlstate(),
-            _ => "connection_lost",
-        };
-        if let Some(node) = self.node {
-            // The primary is where a read goes that nobody else can answer.
-            if self.cluster.is_replica(node) {
-                avoid.insert(node);
-            }
-            if matches!(ended, Ended::ServerLost(_)) {
-                self.cluster.monitor.report_failure(node, "connection lost");
-            }
-        }
-        self.cluster.counters.retries.with(reason).increment();
-        tracing::debug!(client = self.entry.id, ?ended, "a read is asked of another node");
-        self.drop_server();
-    }
-
-    /// Routes the batch and leases a server for it.
-    async fn find_server(&mut self, avoid: NodeSet) -> Result<Result<(), Refusal>, Leaving> {
-        let wants = self.batch.wants();
-        let (consistency, turn) = (self.session.consistency(), self.cluster.turn());
-        let errand = Errand { wants, consistency, avoid, turn };
-        let Found { lease, decision, node } = match self.cluster.try_find(&self.pools, errand) {
-            Some(found) => found,
-            // Boxed: waiting is rare, and its state would make every idle client larger.
-            None => match Box::pin(self.wait_for_server(errand)).await? {
-                Ok(found) => found,
-                Err(refusal) => return Ok(Err(refusal)),
-            },
-        };
-        *self.entry.last_route.lock() =
-            Some(LastRoute { node: Some(node), because: decision.because });
-        self.cluster.counters.routed(decision.because);
-        let (server, key) = (lease.entry.id, lease.cancel.clone());
-        lease.entry.client.store(self.entry.id, Ordering::Relaxed);
-        self.entry.link(CancelTarget { node, server, key });
-        self.entry.set_state(ClientState::Active);
-        self.cluster.begin(node, wants);
-        self.node = Some(node);
-        self.link = Some(lease);
-        Ok(Ok(()))
-    }
-
-    /// Makes the server's parameters those of the session, ahead of the batch; waits for the
-    /// answer only where one of them could be refused.
-    async fn restore_parameters(&mut self) -> Result<(), Ended> {
-        let Some(mut lease) = self.link.take() else { return Ok(()) };
-        let server: &mut Server = &mut lease;
-        let mut to = Outgoing {
-            backend: &mut server.backend,
-            out: &mut server.out,
-            owed: &mut self.owed,
-            show: &|_| String::new(),
-        };
-        let wait = self.session.replay(&mut to);
-        self.link = Some(lease);
-        if wait {
-            match poll_fn(|cx| self.poll_exchange(cx)).await {
-                Ended::Done => {}
-                ended => return Err(ended),
-            }
-        }
-        Ok(())
-    }
-
     /// The server goes back to its pool, or is closed, when the session does not need it.
     fn let_go(&mut self) {
         self.entry.note(self.session.tx, self.session.pin);
@@ -397,7 +276,8 @@ impl Client {
         let Some(lease) = self.link.take() else { return };
         lease.entry.client.store(0, Ordering::Relaxed);
         lease.entry.prepared.store(lease.backend.prepared.len() as u64, Ordering::Relaxed);
-        let residue = self.session.residue.take();
+        let private = lease.backend.prepared.private.then_some(Residue::Statements);
+        let residue = self.session.residue.take().max(private);
         if !cancelled && self.owed.is_empty() && !self.owed.is_skipping() {
             match residue {
                 Some(residue) => super::welcome::reset_and_give_back(lease, residue),

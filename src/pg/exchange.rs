@@ -4,9 +4,12 @@
 //! when the other does not take what was read, so memory stays flat whatever flows through.
 
 use super::client::Client;
+use super::cluster::{Cluster, UserPools};
 use super::server::{ExchangeError, Server};
-use super::session::plan::{End, Planner};
-use super::session::receive::{Delivery, Desync, Incoming, Outcome};
+use super::session::Session;
+use super::session::batch::{Batch, End};
+use super::session::plan::Planner;
+use super::session::receive::{Delivery, Desync, Hope, Incoming, Outcome};
 use super::session::send::Outgoing;
 use super::wire::{self, Fault, HEADER, WireError};
 use crate::net::with_scratch;
@@ -16,6 +19,16 @@ use std::task::{Context, Poll, ready};
 
 /// Pipelined bytes of a client that are read ahead while its statement runs.
 pub(super) const READ_AHEAD: usize = 32 * 1024;
+
+/// What understands the batches of a client.
+pub(super) fn planner<'a>(cluster: &'a Cluster, pools: &'a UserPools) -> Planner<'a> {
+    Planner {
+        classifier: &cluster.classifier,
+        statements: &cluster.statements,
+        user: &pools.user,
+        database: &pools.database,
+    }
+}
 
 /// How an exchange ended.
 #[derive(Debug)]
@@ -101,7 +114,7 @@ impl Client {
             while let Some(bytes) = self.owed.said() {
                 self.output.extend_from_slice(&bytes);
             }
-            self.flow.inbound.retryable = false;
+            self.flow.inbound.hope = Hope::None;
             self.flow.delivered = true;
         }
     }
@@ -174,12 +187,12 @@ impl Client {
     fn deliver(&mut self, cx: &mut Context<'_>, direct: &[u8]) -> Result<(), Ended> {
         if direct.is_empty() {
             if !self.output.is_empty() {
-                self.flow.inbound.retryable = false;
+                self.flow.inbound.hope = Hope::None;
                 self.flow.delivered = true;
             }
             return Ok(());
         }
-        self.flow.inbound.retryable = false;
+        self.flow.inbound.hope = Hope::None;
         self.flow.delivered = true;
         self.cluster.counters.sent.add(direct.len() as u64);
         let written = match self.stream.poll_write_slice(cx, direct) {
@@ -198,6 +211,9 @@ impl Client {
         if self.flow.inbound.reopened || self.owed.is_skipping() {
             self.flow.inbound.reopened = false;
             self.flow.open = true;
+        }
+        if self.flow.preparing && !self.owed.is_empty() {
+            return Poll::Pending;
         }
         let feeding = self.flow.open || self.flow.tail > 0 || self.session.copying;
         if feeding {
@@ -238,13 +254,25 @@ impl Client {
         if self.session.copying {
             return self.feed_copy();
         }
+        if std::mem::take(&mut self.flow.preparing) {
+            self.feed_batch();
+            return Ok(true);
+        }
         self.batch.clear();
-        let cluster = self.cluster.clone();
-        let planner = Planner { classifier: &cluster.classifier, statements: &cluster.statements };
+        let (cluster, pools) = (self.cluster.clone(), self.pools.clone());
+        let planner = planner(&cluster, &pools);
         planner.advance(&mut self.session, &mut self.batch, &self.input)?;
         if self.batch.frames.is_empty() {
             return Ok(false);
         }
+        self.flow.preparing = self.send_ahead(Session::prepare);
+        if !self.flow.preparing {
+            self.feed_batch();
+        }
+        Ok(true)
+    }
+
+    fn feed_batch(&mut self) {
         match self.batch.end {
             Some(End::Leave) => self.flow.left = true,
             Some(End::Ready) => self.flow.open = false,
@@ -252,7 +280,6 @@ impl Client {
         }
         self.send_batch();
         self.drop_batch();
-        Ok(true)
     }
 
     fn feed_tail(&mut self) -> bool {
@@ -279,7 +306,18 @@ impl Client {
 
     /// Gives the planned frames to the server's output buffer.
     pub(super) fn send_batch(&mut self) {
-        let Some(mut lease) = self.link.take() else { return };
+        let input = std::mem::take(&mut self.input);
+        self.send_ahead(|session, batch, to| session.send(batch, &input, to));
+        self.input = input;
+        self.flow.tail = self.batch.frames.last().map_or(0, |frame| frame.later);
+    }
+
+    /// Puts what `write` has to say to the server, for the batch, into the server's output buffer.
+    pub(super) fn send_ahead<T: Default>(
+        &mut self,
+        write: impl FnOnce(&mut Session, &Batch, &mut Outgoing<'_>) -> T,
+    ) -> T {
+        let Some(mut lease) = self.link.take() else { return T::default() };
         let server: &mut Server = &mut lease;
         let mut to = Outgoing {
             backend: &mut server.backend,
@@ -287,9 +325,9 @@ impl Client {
             owed: &mut self.owed,
             show: &|name| self.entry.show(name, &self.cluster),
         };
-        self.session.send(&self.batch, &self.input, &mut to);
-        self.flow.tail = self.batch.frames.last().map_or(0, |frame| frame.later);
+        let written = write(&mut self.session, &self.batch, &mut to);
         self.link = Some(lease);
+        written
     }
 
     /// The batch was taken over: its bytes leave the input.

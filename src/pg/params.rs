@@ -24,7 +24,32 @@ const CAN_FAIL: &[&str] = &[
     "session_replication_role",
 ];
 
+/// Parameters that the analysis of a statement reads, besides those that plans are checked for:
+/// they decide which tables names mean and which values literals are.
+const READ_BY_ANALYSIS: &[&str] = &[
+    "array_nulls",
+    "backslash_quote",
+    "client_encoding",
+    "datestyle",
+    "intervalstyle",
+    "lc_monetary",
+    "role",
+    "search_path",
+    "session_authorization",
+    "standard_conforming_strings",
+    "timezone",
+    "transform_null_equals",
+    "xmloption",
+];
+
 impl Params {
+    /// Appends the parameters that decide what a text means.
+    pub fn describe_analysis(&self, out: &mut String) {
+        for (name, value) in self.iter().filter(|(name, _)| READ_BY_ANALYSIS.contains(name)) {
+            out.extend(["\0", name, "\0", value]);
+        }
+    }
+
     pub fn get(&self, name: &str) -> Option<&Arc<str>> {
         self.find(name).ok().map(|at| &self.0[at].1)
     }

@@ -2,12 +2,14 @@
 
 use crate::sql::Analysis;
 use bytes::Bytes;
+use equivalent::Equivalent;
+use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
-/// A statement as a Parse message brought it.
+/// A statement as a Parse message brought it: one text, analysed in one surrounding.
 #[derive(Debug)]
 pub struct Statement {
     /// Its name on servers is made of this number.
@@ -15,6 +17,9 @@ pub struct Statement {
     /// Query, NUL and parameter types: the Parse body after the name.
     pub content: Bytes,
     pub analysis: Arc<Analysis>,
+    /// Parameter and result types as the server said that had it first. Whatever a client was
+    /// told, it was this.
+    types: OnceLock<Box<[u8]>>,
 }
 
 /// Names that clients cannot guess by accident.
@@ -24,38 +29,142 @@ pub(super) const NAME_PREFIX: &str = "tidegate_";
 pub(super) const STAND_IN: &str = "tidegate_0";
 pub(super) const DEALLOCATE_STAND_IN: &str = "DEALLOCATE tidegate_0";
 
+/// A name that no server has a statement of: a Bind of it fails.
+pub(super) const NOWHERE: &[u8] = b"tidegate_nowhere";
+
 impl Statement {
+    fn new(id: u64, content: Bytes, analysis: Arc<Analysis>) -> Statement {
+        Statement { id, content, analysis, types: OnceLock::new() }
+    }
+
     pub fn server_name(&self) -> String {
         format!("{NAME_PREFIX}{:x}", self.id)
+    }
+
+    /// Some server has described it.
+    pub fn is_described(&self) -> bool {
+        self.types.get().is_some()
+    }
+
+    /// Whether a server describes it as the first one did.
+    pub fn agrees(&self, types: &[u8]) -> bool {
+        **self.types.get_or_init(|| types.into()) == *types
+    }
+
+    /// The same statement with other types: for one session, which was told them.
+    pub fn told(&self, types: &[u8]) -> Statement {
+        let told = Statement::new(self.id, self.content.clone(), self.analysis.clone());
+        told.agrees(types);
+        told
+    }
+
+    /// Its types are settled when it is prepared, as PostgreSQL's `RevalidateCachedQuery` sees it:
+    /// those of FETCH, EXECUTE and the like are found at each execution.
+    pub fn has_types(&self) -> bool {
+        const PLANNED: [&[u8]; 8] =
+            [b"select", b"with", b"insert", b"update", b"delete", b"values", b"table", b"merge"];
+        let query = self.content.split(|byte| *byte == 0).next().unwrap_or_default();
+        let text = after_comments(query);
+        PLANNED.iter().any(|word| {
+            text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
+        })
+    }
+}
+
+/// What follows the spaces, comments and opening parentheses at the start of a text.
+fn after_comments(mut text: &[u8]) -> &[u8] {
+    let find = |text: &[u8], what: &[u8]| text.windows(what.len()).position(|at| at == what);
+    loop {
+        let skipped = match text {
+            [b' ' | b'\t' | b'\n' | b'\r' | b'\x0c' | b'(', ..] => Some(1),
+            [b'-', b'-', ..] => find(text, b"\n").map(|end| end + 1),
+            [b'/', b'*', ..] => find(text, b"*/").map(|end| end + 2),
+            _ => return text,
+        };
+        text = skipped.map_or(&[], |skipped| &text[skipped..]);
+    }
+}
+
+/// Where a text means the same: user, database and the parameters that its analysis reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Place(u64);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    place: Place,
+    content: Bytes,
+}
+
+#[derive(Hash)]
+struct KeyRef<'a> {
+    place: Place,
+    content: &'a [u8],
+}
+
+impl Equivalent<Key> for KeyRef<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        self.place == key.place && *self.content == *key.content
     }
 }
 
 /// Statements by their exact bytes; what falls out of the bounded table is only shared no more.
 pub struct Statements {
-    shared: Cache<Bytes, Arc<Statement>>,
+    shared: Cache<Key, Arc<Statement>>,
+    places: Mutex<HashMap<Box<str>, Place>>,
     next: AtomicU64,
 }
+
+/// More places are not remembered: applications have few search paths.
+const PLACES: usize = 10_000;
 
 impl Statements {
     /// `kept`: how many statements are remembered for sharing.
     pub fn new(kept: usize) -> Statements {
-        Statements { shared: Cache::new(kept), next: AtomicU64::new(1) }
+        Statements { shared: Cache::new(kept), places: Mutex::default(), next: AtomicU64::new(1) }
+    }
+
+    /// The place of this description.
+    pub fn place(&self, description: &str) -> Place {
+        let mut places = self.places.lock();
+        if let Some(known) = places.get(description) {
+            return *known;
+        }
+        if places.len() >= PLACES {
+            places.clear();
+        }
+        let place = Place(self.number());
+        places.insert(description.into(), place);
+        place
     }
 
     /// The statement with exactly this content; `analyse` is asked when it is new.
     pub fn intern(
         &self,
+        place: Place,
         content: &[u8],
         analyse: impl FnOnce() -> Arc<Analysis>,
     ) -> Arc<Statement> {
-        if let Some(known) = self.shared.get(content) {
+        if let Some(known) = self.shared.get(&KeyRef { place, content }) {
             return known;
         }
-        let content = Bytes::copy_from_slice(content);
-        let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let statement = Arc::new(Statement { id, content: content.clone(), analysis: analyse() });
-        self.shared.insert(content, statement.clone());
+        let statement = self.alone(content, analyse());
+        let key = Key { place, content: statement.content.clone() };
+        self.shared.insert(key, statement.clone());
         statement
+    }
+
+    /// A statement that nobody else will have.
+    pub fn alone(&self, content: &[u8], analysis: Arc<Analysis>) -> Arc<Statement> {
+        Arc::new(Statement::new(self.number(), Bytes::copy_from_slice(content), analysis))
+    }
+
+    /// Tables may not be what they were: what is prepared from now on is analysed anew.
+    pub fn renew(&self) {
+        self.shared.clear();
+    }
+
+    fn number(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
     }
 
     pub fn len(&self) -> usize {
@@ -75,6 +184,10 @@ pub struct OnServer {
     clock: u64,
     /// The statement in the unnamed slot.
     pub unnamed: Option<u64>,
+    /// Statements whose types here are not what clients were told.
+    differing: Vec<u64>,
+    /// Its statements are those of one session, under that session's names; none is of ours.
+    pub private: bool,
 }
 
 impl OnServer {
@@ -111,8 +224,31 @@ impl OnServer {
         self.named.remove(&id);
     }
 
+    /// Notes that this copy has other types than clients were told.
+    pub fn differs(&mut self, id: u64) {
+        self.remove(id);
+        self.differing.push(id);
+    }
+
+    /// Whether such a copy is there, which nobody may use; it is up to the caller to close it.
+    pub fn take_differing(&mut self, id: u64) -> bool {
+        let at = self.differing.iter().position(|differing| *differing == id);
+        at.map(|at| self.differing.swap_remove(at)).is_some()
+    }
+
+    /// Such a copy is there.
+    pub fn has_differing(&self, id: u64) -> bool {
+        self.differing.contains(&id)
+    }
+
+    pub fn ids(&self) -> impl Iterator<Item = u64> {
+        self.named.keys().chain(&self.differing).copied()
+    }
+
+    /// The server has none any more.
     pub fn clear(&mut self) {
         self.named.clear();
+        self.differing.clear();
         self.unnamed = None;
     }
 
@@ -136,11 +272,40 @@ mod tests {
     #[test]
     fn only_equal_bytes_share_a_statement() {
         let statements = Statements::new(100);
-        let a = statements.intern(b"SELECT 1\0\0\0", read);
-        let b = statements.intern(b"SELECT 1\0\0\0", || panic!("known already"));
-        let c = statements.intern(b"SELECT 1\0\0\x01\0\0\0\x17", read);
+        let here = statements.place("a\0b");
+        let a = statements.intern(here, b"SELECT 1\0\0\0", read);
+        let b = statements.intern(here, b"SELECT 1\0\0\0", || panic!("known already"));
+        let c = statements.intern(here, b"SELECT 1\0\0\x01\0\0\0\x17", read);
         assert_eq!(a.id, b.id);
         assert_ne!(a.id, c.id);
+    }
+
+    #[test]
+    fn elsewhere_and_after_a_renewal_the_same_text_is_another_statement() {
+        let statements = Statements::new(100);
+        let (here, there) = (statements.place("a"), statements.place("b"));
+        assert_eq!(here, statements.place("a"));
+        let first = statements.intern(here, b"TABLE t\0\0\0", read);
+        assert_ne!(first.id, statements.intern(there, b"TABLE t\0\0\0", read).id);
+        statements.renew();
+        assert_ne!(first.id, statements.intern(here, b"TABLE t\0\0\0", read).id);
+    }
+
+    #[test]
+    fn the_first_description_is_what_clients_were_told() {
+        let statement = Statement::new(1, Bytes::from_static(b"TABLE t\0\0\0"), read());
+        assert!(!statement.is_described());
+        assert!(statement.agrees(b"int4") && statement.agrees(b"int4"));
+        assert!(!statement.agrees(b"text"));
+    }
+
+    #[test]
+    fn only_what_is_planned_has_types() {
+        let has = |text: &str| {
+            Statement::new(1, Bytes::copy_from_slice(text.as_bytes()), read()).has_types()
+        };
+        assert!(has("select 1\0") && has(" /* a */ -- b\n ((VALUES (1)))\0"));
+        assert!(!has("FETCH c\0") && !has("-- select\0") && !has("\0"));
     }
 
     #[test]

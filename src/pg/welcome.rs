@@ -7,6 +7,7 @@ use super::cluster::{Lease, UserPools};
 use super::params::Params;
 use super::server::{ExchangeError, Greeting};
 use super::session::proof::Residue;
+use super::statement::OnServer;
 use crate::refusal::Refusal;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -85,7 +86,7 @@ pub(super) fn reset_and_give_back(mut lease: Lease, residue: Residue) {
         let reset = tokio::time::timeout(limit, lease.run(residue.remedy(), |_, _| {})).await;
         if let Ok(Ok(())) = reset {
             if residue == Residue::Statements {
-                lease.backend.prepared.clear();
+                lease.backend.prepared = OnServer::default();
             }
             lease.backend.params = Arc::default();
             lease.give_back();

@@ -103,8 +103,11 @@ pub enum Step {
     /// It may leave something on the server that its text does not tell, as whatever runs code of
     /// the user's: DO, CALL, a function that is not PostgreSQL's own.
     Hidden,
-    /// It may take away what pinned the session: DROP, CLOSE, UNLISTEN, an advisory unlock.
+    /// It may take away what pinned the session: CLOSE, UNLISTEN, an advisory unlock.
     Releases,
+    /// It may change what the columns of a table are: CREATE, ALTER, and DROP, which may also take
+    /// away what pinned the session.
+    Defines,
 }
 
 /// The value of a SET.
@@ -128,7 +131,8 @@ pub enum Pin {
     HoldCursor,
     Listen,
     Load,
-    /// PREPARE name AS …
+    /// PREPARE name AS …; EXECUTE and `pg_prepared_statements`, which mean the session's own
+    /// statements under its own names.
     SqlPrepare,
     /// A SET whose value cannot be replayed (SET TIME ZONE INTERVAL …), set_config(…, false)
     Setting,

@@ -110,6 +110,26 @@ fn session_statement(stmt: Node<'_>, text: &str) -> Part {
     }
 }
 
+/// Statements that leave the columns of every table as they are.
+fn spares_columns(stmt: Node<'_>) -> bool {
+    matches!(
+        stmt,
+        Node::VacuumStmt(_)
+            | Node::ClusterStmt(_)
+            | Node::IndexStmt(_)
+            | Node::ReindexStmt(_)
+            | Node::GrantStmt(_)
+            | Node::GrantRoleStmt(_)
+            | Node::CommentStmt(_)
+            | Node::TruncateStmt(_)
+            | Node::RefreshMatViewStmt(_)
+            | Node::CheckPointStmt(_)
+            | Node::NotifyStmt(_)
+            | Node::CreateStatsStmt(_)
+            | Node::AlterSystemStmt(_)
+    )
+}
+
 /// Whatever is left changes the database or its server.
 fn definition(stmt: Node<'_>, text: &str) -> Part {
     let pin = match stmt {
@@ -121,9 +141,13 @@ fn definition(stmt: Node<'_>, text: &str) -> Part {
     // Types, functions and others become temporary by their schema alone.
     let mentioned = text.to_ascii_lowercase().contains("pg_temp");
     let part = Part::primary(Why::Write).never_by_shape();
+    let step = match spares_columns(stmt) {
+        true => Step::Plain,
+        false => Step::Defines,
+    };
     match stmt {
-        Node::DropStmt(_) => part.step(Step::Releases),
-        _ => part.pin(pin.or(mentioned.then_some(Pin::TemporaryObject))),
+        Node::DropStmt(_) => part.step(step),
+        _ => part.step(step).pin(pin.or(mentioned.then_some(Pin::TemporaryObject))),
     }
 }
 
@@ -145,7 +169,7 @@ fn inner(stmt: Node<'_>, functions: &Functions) -> Part {
         }
         Node::CreateTableAsStmt(stmt) => create_as(stmt, functions),
         Node::DeclareCursorStmt(stmt) => declare(stmt, functions),
-        Node::ExecuteStmt(_) => Part::primary(Why::Session),
+        Node::ExecuteStmt(_) => Part::primary(Why::Session).pin(Some(Pin::SqlPrepare)),
         _ => Part::primary(Why::Doubtful),
     }
 }
@@ -154,8 +178,13 @@ fn inner(stmt: Node<'_>, functions: &Functions) -> Part {
 fn create_as(stmt: &nodes::CreateTableAsStmt, functions: &Functions) -> Part {
     let query = inner(stmt.query(), functions);
     let target = stmt.into().and_then(|into| into.rel()).and_then(temporary);
-    let part = Part { primary: Some(Why::Write), ..query };
-    replayable_as_pin(part).pin(target)
+    let part = replayable_as_pin(Part { primary: Some(Why::Write), ..query });
+    match part.step {
+        Step::Plain => part.step(target.map_or(Step::Defines, Step::Pin)),
+        // It ends with a proof, which finds the temporary table, too.
+        Step::Pin(Pin::SqlPrepare) => part,
+        _ => part.pin(target),
+    }
 }
 
 /// EXPLAIN needs what its statement needs, executed or not: a plan alone is rarely worth a risk.

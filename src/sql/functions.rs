@@ -57,6 +57,8 @@ pub(super) enum Call {
     SessionLock,
     /// The end of one.
     SessionUnlock,
+    /// The session's prepared statements.
+    Statements,
     /// Not one of PostgreSQL's own: it may do anything, and leave anything on its connection.
     Unknown,
 }
@@ -120,6 +122,7 @@ fn special(name: &str) -> Option<Call> {
         "pg_advisory_unlock" | "pg_advisory_unlock_shared" | "pg_advisory_unlock_all" => {
             Some(Call::SessionUnlock)
         }
+        "pg_prepared_statement" => Some(Call::Statements),
         _ => None,
     }
 }

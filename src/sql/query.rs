@@ -31,7 +31,7 @@ fn look(root: Node<'_>, functions: &Functions) -> Part {
             | Node::UpdateStmt(_)
             | Node::DeleteStmt(_)
             | Node::MergeStmt(_) => (Some(Why::WritingSelect), Step::Plain),
-            Node::RangeVar(table) => (relation(table), Step::Plain),
+            Node::RangeVar(table) => (relation(table), shows_statements(table)),
             Node::ColumnRef(column) => (of_a_sequence(column), Step::Plain),
             _ => (None, Step::Plain),
         };
@@ -43,12 +43,15 @@ fn look(root: Node<'_>, functions: &Functions) -> Part {
     part
 }
 
-/// One statement has one step: a pin says the most, because its end is proven like all else.
+/// One statement has one step: a pin says the most, because its end is proven like all else, and
+/// most of all the one whose end is not.
 fn rank(step: &Step) -> u8 {
     match step {
+        Step::Pin(Pin::Setting) => 5,
+        Step::Pin(Pin::SqlPrepare) => 4,
         Step::Pin(_) => 3,
         Step::Hidden => 2,
-        Step::Releases => 1,
+        Step::Releases | Step::Defines => 1,
         _ => 0,
     }
 }
@@ -56,7 +59,7 @@ fn rank(step: &Step) -> u8 {
 fn from_select(select: &nodes::SelectStmt) -> (Option<Why>, Step) {
     if let Some(into) = select.into_clause() {
         let pin = into.rel().and_then(temporary);
-        return (Some(Why::WritingSelect), pin.map_or(Step::Plain, Step::Pin));
+        return (Some(Why::WritingSelect), pin.map_or(Step::Defines, Step::Pin));
     }
     let locks = !select.locking_clause().is_empty();
     (locks.then_some(Why::Locks), Step::Plain)
@@ -65,6 +68,15 @@ fn from_select(select: &nodes::SelectStmt) -> (Option<Why>, Step) {
 pub(super) fn relation(table: &nodes::RangeVar) -> Option<Why> {
     let local = local_relation(table.schemaname(), table.relname().unwrap_or_default());
     local.then_some(Why::Session)
+}
+
+/// The view that lists the session's own statements.
+fn shows_statements(table: &nodes::RangeVar) -> Step {
+    let ours = table.schemaname().is_none_or(|schema| schema == "pg_catalog");
+    match table.relname() {
+        Some("pg_prepared_statements") if ours => Step::Pin(Pin::SqlPrepare),
+        _ => Step::Plain,
+    }
 }
 
 /// A sequence on a standby is up to 32 values ahead (`SEQ_LOG_VALS` of PostgreSQL's sequence.c).
@@ -93,6 +105,7 @@ fn function(
         Call::Unknown => (Some(Why::Function), Step::Hidden),
         Call::SessionLock => (Some(Why::Function), Step::Pin(Pin::AdvisoryLock)),
         Call::SessionUnlock => (Some(Why::Function), Step::Releases),
+        Call::Statements => (Some(Why::Session), Step::Pin(Pin::SqlPrepare)),
         Call::CurrentSetting => {
             *by_shape = false;
             ((!same_everywhere(call)).then_some(Why::Function), Step::Plain)

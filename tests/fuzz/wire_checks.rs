@@ -4,8 +4,9 @@
 
 use bytes::BytesMut;
 use std::sync::{Arc, LazyLock};
+use tidegate::pg::session::batch::Batch;
 use tidegate::pg::session::owed::{Owed, Queue};
-use tidegate::pg::session::plan::{Batch, Planner};
+use tidegate::pg::session::plan::Planner;
 use tidegate::pg::session::receive::{Delivery, Flow, Incoming, Outcome};
 use tidegate::pg::session::send::Outgoing;
 use tidegate::pg::session::{Backend, Session};
@@ -29,7 +30,8 @@ pub fn client(data: &[u8]) {
 /// What the server gets, and how it ended.
 fn plan(parts: &[&[u8]]) -> (Vec<u8>, Result<(), String>) {
     let statements = Statements::new(100);
-    let planner = Planner { classifier: &CLASSIFIER, statements: &statements };
+    let planner =
+        Planner { classifier: &CLASSIFIER, statements: &statements, user: "u", database: "d" };
     let mut session = Session::new(Arc::default(), None);
     let mut backend = Backend { max_prepared: 2, ..Backend::default() };
     let (mut batch, mut input, mut out) = (Batch::default(), Vec::new(), BytesMut::new());
@@ -146,12 +148,12 @@ fn owing(asked: u8) -> Queue {
     let parse = |ours| Owed::Parse { ours, statement: 7, undo: None };
     let effect = Some(analysis.clone());
     let entries = match asked % 6 {
-        0 => vec![Owed::Query { analysis, step: 0 }],
+        0 => vec![Owed::Query { analysis, step: 0, undo: None }],
         1 => vec![Owed::Replay, parse(true), parse(false), Owed::Bind, Owed::Describe, Owed::Sync],
         2 => vec![Owed::Bind, Owed::Execute { effect, undo: None }, Owed::Sync, Owed::Sync],
         3 => vec![
             Owed::Say(b"1\0\0\0\x04"[..].into(), None),
-            Owed::Close { ours: true, evicted: Some(7) },
+            Owed::Close { ours: true, evicted: Some(7), undo: None },
             Owed::Execute { effect: None, undo: None },
             Owed::CopyEnd,
             Owed::Say(b"3\0\0\0\x04"[..].into(), None),

@@ -13,5 +13,6 @@ mod load;
 mod memory;
 mod operation;
 mod prepared;
+mod renewed;
 mod routing;
 mod session;

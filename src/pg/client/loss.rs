@@ -4,14 +4,16 @@ use super::{Client, Leaving};
 use crate::pg::exchange::Ended;
 use crate::pg::refuse;
 use crate::pg::session::Tx;
-use crate::pg::session::plan::{End, Item};
+use crate::pg::session::batch::{End, Item};
 use crate::pg::wire;
 use crate::refusal::Refusal;
 
 impl Client {
     /// A read that another node can answer waits for one that is not reached any more.
     pub(in crate::pg) fn waits_in_vain(&self) -> bool {
-        let Some(node) = self.node.filter(|_| self.flow.inbound.retryable) else { return false };
+        let Some(node) = self.node.filter(|_| self.flow.inbound.hope.is_elsewhere()) else {
+            return false;
+        };
         self.cluster.is_replaceable(node)
     }
 

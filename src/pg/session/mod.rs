@@ -5,6 +5,8 @@
 //! [`send`] turns it into what the server gets, [`receive`] turns the server's answers into what
 //! the client gets. The sockets are moved by `pg::exchange`.
 
+pub mod ahead;
+pub mod batch;
 pub mod owed;
 pub mod plan;
 pub mod proof;
@@ -13,7 +15,7 @@ pub mod send;
 pub mod undo;
 
 use super::params::{Params, Variables};
-use super::statement::{OnServer, Statement};
+use super::statement::{OnServer, Place, Statement};
 use crate::route::Consistency;
 use crate::sql::{Analysis, Pin, Step};
 use proof::{Doubt, Residue};
@@ -60,6 +62,16 @@ pub struct Backend {
     pub max_prepared: usize,
 }
 
+/// A prepared statement under the client's own name.
+#[derive(Clone, Debug)]
+struct Named {
+    statement: Arc<Statement>,
+    /// The client may know its types.
+    seen: bool,
+}
+
+type Names = HashMap<Box<[u8]>, Named, foldhash::fast::RandomState>;
+
 /// A session's state; the server connection it may hold is elsewhere.
 #[derive(Debug)]
 pub struct Session {
@@ -71,8 +83,12 @@ pub struct Session {
     pub residue: Option<Residue>,
     /// What only the server knows of what it keeps for this session.
     doubt: Option<Doubt>,
+    /// Tables may have changed: what is shared is to be analysed anew.
+    pub renews: bool,
+    /// Where texts mean what they mean for this session, as long as its parameters are these.
+    place: Option<(Arc<Params>, Place)>,
     unnamed: Option<Arc<Statement>>,
-    named: HashMap<Box<[u8]>, Arc<Statement>, foldhash::fast::RandomState>,
+    named: Names,
     /// The effect of the statement in the unnamed portal, and of named portals.
     portal: Option<Arc<Analysis>>,
     portals: Vec<(Box<[u8]>, Arc<Analysis>)>,
@@ -88,6 +104,8 @@ impl Session {
             pin,
             residue: None,
             doubt: None,
+            renews: false,
+            place: None,
             unnamed: None,
             named: HashMap::default(),
             portal: None,
@@ -97,25 +115,30 @@ impl Session {
     }
 
     fn named(&self, name: &[u8]) -> Option<&Arc<Statement>> {
-        self.named.get(name)
+        self.named.get(name).map(|named| &named.statement)
     }
 
-    fn statement(&self, name: &[u8]) -> Option<&Arc<Statement>> {
+    /// The statement that a Bind or a Describe means, and whether the client may know its types.
+    fn look_at(&mut self, name: &[u8]) -> Option<(Arc<Statement>, bool)> {
         match name {
-            [] => self.unnamed.as_ref(),
-            _ => self.named.get(name),
+            [] => self.unnamed.clone().map(|statement| (statement, false)),
+            _ => {
+                let named = self.named.get_mut(name)?;
+                let seen = std::mem::replace(&mut named.seen, true);
+                Some((named.statement.clone(), seen))
+            }
         }
     }
 
     fn define(&mut self, name: &[u8], statement: Arc<Statement>) {
-        self.named.insert(name.into(), statement);
+        self.named.insert(name.into(), Named { statement, seen: false });
     }
 
     /// Forgets a statement; answers with how to get it back.
     fn undefine(&mut self, name: &[u8]) -> Option<Undo> {
         let was = match name {
             [] => self.unnamed.take(),
-            _ => self.named.remove(name),
+            _ => self.named.remove(name).map(|named| named.statement),
         };
         was.map(|was| Undo::Name { name: name.into(), was: Some(was) })
     }
@@ -154,7 +177,7 @@ impl Session {
     }
 
     /// Takes back what frames did that no server will carry out.
-    pub fn undo(&mut self, frames: &[plan::Planned]) {
+    pub fn undo(&mut self, frames: &[batch::Planned]) {
         for undo in frames.iter().rev().filter_map(|frame| frame.item.undo()) {
             self.take_back(undo, None);
         }
@@ -179,13 +202,22 @@ impl Session {
             Step::ResetAll => self.variables.reset_all(false),
             Step::Deallocate(_) | Step::DeallocateAll => self.doubts(Doubt::Pin),
             Step::DiscardTemp | Step::Releases => self.doubts(Doubt::Pin),
-            Step::Hidden => self.doubts(Doubt::Everything),
+            Step::Defines => {
+                self.renews = true;
+                self.doubts(Doubt::Pin);
+            }
+            Step::Hidden => {
+                self.renews |= tag == b"DO";
+                self.doubts(Doubt::Everything);
+            }
             Step::DiscardAll => {
                 self.variables.reset_all(true);
                 // The server commits it at once: what fails later in the pipeline leaves it.
                 self.variables.commit();
                 self.unpin();
             }
+            // What follows the first of these shows no less than it did.
+            Step::Pin(Pin::SqlPrepare) if self.pin == Some(Pin::SqlPrepare) => {}
             Step::Pin(reason) => {
                 self.pin = self.pin.or(Some(*reason));
                 self.doubts(Doubt::Pin);

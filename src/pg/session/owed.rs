@@ -2,6 +2,7 @@
 //! of each answer. A frame that nobody is owed means that the two sides no longer agree.
 
 use super::undo::Undo;
+use crate::pg::statement::Statement;
 use crate::sql::{Analysis, Step};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -20,6 +21,14 @@ pub enum Owed {
     Bind,
     /// Describe of a statement or a portal: (ParameterDescription) RowDescription | NoData.
     Describe,
+    /// Describe of a statement whose types are to be what they were. `ours`: injected.
+    Types {
+        ours: bool,
+        statement: Arc<Statement>,
+        types: Vec<u8>,
+    },
+    /// It fails, because the types of a statement are not what the client was told.
+    Stale,
     /// Execute; with the analysis of its statement when that has an effect on the session.
     Execute {
         effect: Option<Arc<Analysis>>,
@@ -29,8 +38,11 @@ pub enum Owed {
     Close {
         ours: bool,
         evicted: Option<u64>,
+        undo: Option<Undo>,
     },
     Sync,
+    /// A Sync that the client never asked for.
+    OurSync,
     /// A simple query; `step` counts its statements that are done. `undo`: the unnamed statement,
     /// which it destroys unless it is skipped.
     Query {
@@ -58,7 +70,7 @@ pub struct Queue {
 impl Queue {
     pub fn push(&mut self, owed: Owed) {
         match (&owed, self.skipping) {
-            (Owed::Sync, true) => self.skipping = false,
+            (Owed::Sync | Owed::OurSync, true) => self.skipping = false,
             (_, true) => return,
             (_, false) => {}
         }
@@ -81,7 +93,8 @@ impl Queue {
     /// `undo` sees every entry that fails or is skipped, the last one first, and how many stand
     /// before it.
     pub fn fail(&mut self, mut undo: impl FnMut(usize, Owed)) {
-        let sync = self.entries.iter().position(|entry| matches!(entry, Owed::Sync));
+        let is_sync = |entry: &Owed| matches!(entry, Owed::Sync | Owed::OurSync);
+        let sync = self.entries.iter().position(is_sync);
         let dropped = self.entries.drain(..sync.unwrap_or(self.entries.len()));
         dropped.enumerate().rev().for_each(|(at, entry)| undo(at, entry));
         self.skipping = sync.is_none();

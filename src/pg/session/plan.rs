@@ -1,10 +1,10 @@
 //! From a client's bytes to a batch: what is asked up to the next Sync, as one decision.
 
-use super::Session;
+use super::batch::{Batch, End, Item, Planned};
 use super::undo::Undo;
-use crate::pg::statement::{Statement, Statements};
+use super::{Named, Session};
+use crate::pg::statement::{Place, Statement, Statements};
 use crate::pg::wire::{self, HEADER, ParseBody, WireError};
-use crate::route::Wants;
 use crate::sql::{Analysis, Classifier, Pin, Step, Why};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -16,121 +16,12 @@ const PARSE_LIMIT: usize = 16 * 1024 * 1024;
 /// Frames that PostgreSQL itself bounds (`PQ_SMALL_MESSAGE_LIMIT`).
 const SMALL_LIMIT: usize = 10_000;
 
-/// One frame of a batch, understood as far as needed.
-#[derive(Debug)]
-pub enum Item {
-    Query(Arc<Analysis>),
-    /// `duplicate`: the session has another statement of this name already.
-    Parse {
-        statement: Arc<Statement>,
-        named: bool,
-        duplicate: bool,
-        undo: Option<Undo>,
-    },
-    /// `deallocates`: it is a DEALLOCATE of a statement that servers know by another name.
-    Bind {
-        statement: Option<Arc<Statement>>,
-        deallocates: bool,
-    },
-    DescribeStatement(Option<Arc<Statement>>),
-    CloseStatement(Option<Undo>),
-    Execute(Option<Undo>),
-    Sync,
-    Function,
-    /// Forwarded as it is; the reply, if any, is told by the tag.
-    Pass,
-}
-
-impl Item {
-    /// What it changed in the session when it was planned.
-    pub fn undo(&self) -> Option<Undo> {
-        match self {
-            Item::Parse { undo, .. } | Item::CloseStatement(undo) | Item::Execute(undo) => {
-                undo.clone()
-            }
-            _ => None,
-        }
-    }
-}
-
-/// A frame in the client's input buffer: the item, the bytes of it that are in the buffer,
-/// and the bytes that are still to come and are forwarded unseen.
-#[derive(Debug)]
-pub struct Planned {
-    pub item: Item,
-    pub tag: u8,
-    pub here: usize,
-    pub later: usize,
-}
-
-/// Where a batch ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// With a Sync, a simple query or a function call: the server answers ReadyForQuery.
-    Ready,
-    /// Something must be sent now, but the batch goes on (Flush, or it is too long to wait for).
-    Open,
-    /// Terminate.
-    Leave,
-}
-
-/// A portal's name and the effect of its statement.
-type Bound = (Box<[u8]>, Option<Arc<Analysis>>);
-
-/// What is known of the batch so far.
-#[derive(Debug, Default)]
-pub struct Batch {
-    pub frames: Vec<Planned>,
-    /// Bytes of the input buffer that belong to it.
-    pub len: usize,
-    pub end: Option<End>,
-    /// The strongest reason for the primary among its parts.
-    pub primary: Option<Why>,
-    /// It holds a BEGIN READ ONLY or plain reads only: see `wants`.
-    pub statements: usize,
-    /// Portals that it binds, where their statements have an effect or earlier ones had.
-    bound: Vec<Bound>,
-}
-
-impl Batch {
-    pub fn clear(&mut self) {
-        self.frames.clear();
-        if self.frames.capacity() > 256 {
-            self.frames = Vec::new();
-        }
-        self.len = 0;
-        self.end = None;
-        self.primary = None;
-        self.statements = 0;
-        self.bound.clear();
-    }
-
-    pub fn wants(&self) -> Wants {
-        match (self.primary, self.end) {
-            (Some(why), _) => Wants::Primary(why),
-            (None, Some(End::Ready)) => Wants::Read,
-            (None, _) => Wants::Primary(Why::Unseen),
-        }
-    }
-
-    /// The single statement of a batch that is one simple query.
-    pub fn only_query(&self) -> Option<&Arc<Analysis>> {
-        match self.frames.as_slice() {
-            [Planned { item: Item::Query(analysis), later: 0, .. }] => Some(analysis),
-            _ => None,
-        }
-    }
-
-    fn count(&mut self, analysis: &Analysis) {
-        self.statements += 1;
-        self.primary = self.primary.or(analysis.primary);
-    }
-}
-
 /// What planning needs besides the session itself.
 pub struct Planner<'a> {
     pub classifier: &'a Classifier,
     pub statements: &'a Statements,
+    pub user: &'a str,
+    pub database: &'a str,
 }
 
 impl Planner<'_> {
@@ -177,7 +68,7 @@ impl Planner<'_> {
             b'Q' => Ok(Item::Query(self.query(batch, body, cut)?)),
             b'P' => self.parse(session, batch, body),
             b'B' => self.bind(session, batch, body),
-            b'D' | b'C' => self.named(session, tag, body),
+            b'D' | b'C' => self.named(session, batch, tag, body),
             b'E' => Ok(self.execute(session, batch, body)),
             b'S' => Ok(Item::Sync),
             b'F' => {
@@ -218,7 +109,7 @@ impl Planner<'_> {
         body: &[u8],
     ) -> Result<Item, WireError> {
         let ParseBody { name, content, query } = wire::parse_parse(body)?;
-        let statement = self.statements.intern(content, || self.classifier.analyse(query));
+        let statement = self.statement(session, content, query);
         batch.count(&statement.analysis);
         if name.is_empty() {
             let was = session.unnamed.replace(statement.clone());
@@ -234,11 +125,63 @@ impl Planner<'_> {
         Ok(Item::Parse { statement, named: true, duplicate: false, undo })
     }
 
-    fn bind(&self, session: &Session, batch: &mut Batch, body: &[u8]) -> Result<Item, WireError> {
+    /// The statement of this text. Where a temporary table may hide another one, it is the
+    /// session's alone.
+    fn statement(&self, session: &mut Session, content: &[u8], query: &[u8]) -> Arc<Statement> {
+        let analyse = || self.classifier.analyse(query);
+        if session.pin == Some(Pin::TemporaryObject) {
+            return self.statements.alone(content, analyse());
+        }
+        self.statements.intern(self.place(session), content, analyse)
+    }
+
+    fn place(&self, session: &mut Session) -> Place {
+        let params = session.variables.current();
+        match &session.place {
+            Some((of, place)) if Arc::ptr_eq(of, params) => *place,
+            _ => {
+                let mut description = format!("{}\0{}", self.user, self.database);
+                params.describe_analysis(&mut description);
+                let place = self.statements.place(&description);
+                session.place = Some((params.clone(), place));
+                place
+            }
+        }
+    }
+
+    /// What these frames use without preparing it is prepared anew, because its plans are stale;
+    /// then they have to be planned again.
+    pub fn renew(&self, session: &mut Session, frames: &[Planned]) {
+        self.statements.renew();
+        for frame in frames {
+            let (Item::Bind { statement: Some(old), unnamed: false, .. }
+            | Item::DescribeStatement(Some(old), false)) = &frame.item
+            else {
+                continue;
+            };
+            let same = |named: &&mut Named| Arc::ptr_eq(&named.statement, old);
+            if let Some(query) = old.content.split(|byte| *byte == 0).next()
+                && session.named.values_mut().any(|named| same(&named))
+            {
+                let new = self.statement(session, &old.content, query);
+                for named in session.named.values_mut().filter(same) {
+                    *named = Named { statement: new.clone(), seen: false };
+                }
+            }
+        }
+    }
+
+    fn bind(
+        &self,
+        session: &mut Session,
+        batch: &mut Batch,
+        body: &[u8],
+    ) -> Result<Item, WireError> {
         let what = "its names have no end";
         let (portal, name, _) =
             wire::parse_bind(body).ok_or(WireError::Malformed { tag: b'B', what })?;
-        let statement = session.statement(name).cloned();
+        let (statement, seen) = session.look_at(name).unzip();
+        batch.look_at(seen, name);
         match &statement {
             Some(statement) => batch.count(&statement.analysis),
             None => batch.primary = batch.primary.or(Some(Why::Unparsed)),
@@ -249,7 +192,7 @@ impl Planner<'_> {
             batch.bound.push((portal.into(), analysis.cloned()));
         }
         let deallocates = analysis.is_some_and(|a| session.deallocates(a).is_some());
-        Ok(Item::Bind { statement, deallocates })
+        Ok(Item::Bind { statement, unnamed: name.is_empty(), deallocates })
     }
 
     fn execute(&self, session: &mut Session, batch: &Batch, body: &[u8]) -> Item {
@@ -261,9 +204,19 @@ impl Planner<'_> {
         Item::Execute(effect.and_then(|effect| session.forget(&effect)))
     }
 
-    fn named(&self, session: &mut Session, tag: u8, body: &[u8]) -> Result<Item, WireError> {
+    fn named(
+        &self,
+        session: &mut Session,
+        batch: &mut Batch,
+        tag: u8,
+        body: &[u8],
+    ) -> Result<Item, WireError> {
         match (tag, wire::parse_describe(tag, body)?) {
-            (b'D', (b'S', name)) => Ok(Item::DescribeStatement(session.statement(name).cloned())),
+            (b'D', (b'S', name)) => {
+                let (statement, seen) = session.look_at(name).unzip();
+                batch.look_at(seen, name);
+                Ok(Item::DescribeStatement(statement, name.is_empty()))
+            }
             (b'C', (b'S', name)) => Ok(Item::CloseStatement(session.undefine(name))),
             _ => Ok(Item::Pass),
         }

@@ -10,7 +10,7 @@ use bytes::{BufMut, BytesMut};
 use thiserror::Error;
 
 /// As much of a frame that is looked into must be there; of a longer one, the front tells.
-const LOOK_LIMIT: usize = 48 * 1024;
+pub(super) const LOOK_LIMIT: usize = 48 * 1024;
 
 /// The server said something that nobody is owed: the two sides no longer agree.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -33,6 +33,32 @@ pub enum Outcome {
     Fatal(Fault),
 }
 
+/// What an error may still be hidden by, while nothing of the answer reached the client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hope {
+    #[default]
+    None,
+    /// Preparing the batch's statements anew.
+    Renewal,
+    /// That, where no types are known to the client (`renewal`), or asking another node.
+    Elsewhere { renewal: bool },
+}
+
+impl Hope {
+    pub fn is_elsewhere(self) -> bool {
+        matches!(self, Hope::Elsewhere { .. })
+    }
+
+    fn hides(self, fault: &Fault) -> bool {
+        match self {
+            Hope::None => false,
+            Hope::Renewal | Hope::Elsewhere { renewal: true } if fault.is_stale_plan() => true,
+            Hope::Renewal => false,
+            Hope::Elsewhere { .. } => is_worth_another_node(fault),
+        }
+    }
+}
+
 /// Where the reading stands inside a long frame.
 #[derive(Debug, Default)]
 pub struct Flow {
@@ -42,8 +68,7 @@ pub struct Flow {
     forward: bool,
     /// COPY IN by an Execute began: the Syncs sent so far are void.
     pub reopened: bool,
-    /// An error may still be hidden by trying elsewhere.
-    pub retryable: bool,
+    pub hope: Hope,
 }
 
 impl Flow {
@@ -126,7 +151,8 @@ impl Session {
             let rest = &chunk[at..];
             let Some(header) = wire::peek(rest)? else { break };
             let whole = rest.len() >= header.len;
-            if !whole && is_looked_into(header.tag) && rest.len() < LOOK_LIMIT {
+            let looks = is_looked_into(header.tag) || from.compares(header.tag);
+            if !whole && looks && rest.len() < LOOK_LIMIT {
                 break;
             }
             let here = header.len.min(rest.len());
@@ -140,7 +166,7 @@ impl Session {
             from.flow.forward = to.range.1 == at + here;
             at += here;
         }
-        if !from.flow.retryable {
+        if from.flow.hope == Hope::None {
             from.drain_says(to);
         }
         Ok((at, Outcome::Going))
@@ -172,8 +198,12 @@ impl Session {
                 *step += 1;
                 if let Some(effect) = effect {
                     self.complete(&effect, body);
-                    if matches!(effect, Step::DeallocateAll | Step::DiscardAll) {
-                        self.forget_statements(from.backend);
+                    match &effect {
+                        Step::DeallocateAll | Step::DiscardAll => {
+                            self.forget_statements(from.backend);
+                        }
+                        Step::Deallocate(name) => drop(self.named.remove(name.as_bytes())),
+                        _ => {}
                     }
                 }
                 Ok(Passage::Forward)
@@ -205,6 +235,11 @@ impl Session {
             | (Some(Owed::Close { .. }), b'3')
             | (Some(Owed::Describe), b'T' | b'n') => Passage::Forward,
             (Some(Owed::Describe), b't') => return Ok(Passage::Forward),
+            (Some(Owed::Types { ours, types, .. }), b't') => {
+                types.extend_from_slice(&body[..body.len().min(LOOK_LIMIT)]);
+                return Ok(if *ours { Passage::Swallow } else { Passage::Forward });
+            }
+            (Some(Owed::Types { .. }), b'T' | b'n') => self.compare(tag, body, from),
             (Some(Owed::Execute { .. }), b'H' | b'c') => return Ok(Passage::Forward),
             (Some(Owed::Execute { .. }), b'G') => {
                 self.copying = !from.owed.enter_copy();
@@ -262,7 +297,8 @@ impl Session {
         to: &mut Delivery<'_, '_>,
     ) -> Result<Passage, Desync> {
         let fault = Fault::parse(body);
-        if from.flow.retryable && is_worth_another_node(&fault) {
+        self.renews |= fault.is_stale_plan();
+        if from.flow.hope.hides(&fault) {
             return Ok(Passage::Ends(Outcome::Retry(fault)));
         }
         if fault.is_fatal() {
@@ -270,6 +306,7 @@ impl Session {
         }
         self.copying = false;
         self.doubt_what_failed(from.owed);
+        let stale = matches!(from.owed.head(), Some(Owed::Stale));
         match from.owed.head() {
             Some(Owed::Replay) => return Err(Desync::Replay(fault.message)),
             Some(Owed::Query { .. } | Owed::Function) => {}
@@ -280,6 +317,12 @@ impl Session {
         }
         if self.tx == Tx::Idle {
             self.rollback();
+        }
+        if stale {
+            let mut out = BytesMut::new();
+            wire::put_stale_plan(&mut out);
+            to.say(&out);
+            return Ok(Passage::Swallow);
         }
         if let Some(renamed) = self.rename_back(body) {
             let mut out = BytesMut::new();
@@ -294,8 +337,8 @@ impl Session {
     fn rename_back(&self, body: &[u8]) -> Option<Vec<u8>> {
         let text = std::str::from_utf8(body).ok().filter(|t| t.contains(NAME_PREFIX))?;
         let mut renamed = text.to_owned();
-        for (name, statement) in &self.named {
-            let ours = format!("\"{}\"", statement.server_name());
+        for (name, named) in &self.named {
+            let ours = format!("\"{}\"", named.statement.server_name());
             renamed = renamed.replace(&ours, &format!("\"{}\"", String::from_utf8_lossy(name)));
         }
         Some(renamed.into_bytes())
@@ -305,7 +348,7 @@ impl Session {
         let tx = body.first().and_then(|s| Tx::from_status(*s));
         let Some(tx) = tx else { return Err(from.unexpected(b'Z')) };
         match from.owed.pop() {
-            Some(Owed::Replay) => return Ok(Passage::Swallow),
+            Some(Owed::Replay | Owed::OurSync) => return Ok(Passage::Swallow),
             Some(Owed::Query { .. } | Owed::Function | Owed::Sync) => {}
             other => {
                 let awaited = format!("{other:?}");
@@ -318,7 +361,7 @@ impl Session {
     }
 }
 
-enum Passage {
+pub(super) enum Passage {
     Forward,
     Swallow,
     Ends(Outcome),
@@ -328,13 +371,23 @@ impl Incoming<'_> {
     /// As long as a read may be asked of another node, what only announces an answer waits for
     /// the answer: a server that dies early must not have been heard by the client.
     fn holds_back(&mut self, rest: &[u8]) -> bool {
-        self.flow.retryable
+        self.flow.hope != Hope::None
             && self.flow.left == 0
             && match self.owed.head() {
-                None | Some(Owed::Replay) => false,
+                None | Some(Owed::Replay | Owed::OurSync) => false,
+                Some(
+                    Owed::Parse { ours: true, .. }
+                    | Owed::Close { ours: true, .. }
+                    | Owed::Types { ours: true, .. },
+                ) => false,
                 Some(Owed::Query { .. } | Owed::Function) => !is_decided(rest, b"TNS"),
                 Some(_) => !is_decided(rest, b"123tTnNS"),
             }
+    }
+
+    /// The frame is a part of the types that are to be compared.
+    fn compares(&mut self, tag: u8) -> bool {
+        matches!(tag, b't' | b'T') && matches!(self.owed.head(), Some(Owed::Types { .. }))
     }
 
     fn drain_says(&mut self, to: &mut Delivery<'_, '_>) {

@@ -1,10 +1,11 @@
 //! From a planned batch to what the server gets, and what it then owes.
 
+use super::batch::{Batch, End, Item, Planned};
 use super::owed::{Owed, Queue};
-use super::plan::{self, Batch, End, Item, Planned, say};
+use super::plan::{self, say};
 use super::undo::Undo;
 use super::{Backend, Session, Tx};
-use crate::pg::statement::{DEALLOCATE_STAND_IN, STAND_IN, Statement};
+use crate::pg::statement::{DEALLOCATE_STAND_IN, NOWHERE, STAND_IN, Statement};
 use crate::pg::wire::{self, HEADER};
 use crate::sql::Analysis;
 use bytes::{BufMut, BytesMut};
@@ -20,30 +21,15 @@ pub struct Outgoing<'a> {
 }
 
 impl Session {
-    /// Sends ahead what makes the server's parameters those of this session.
-    /// True: wait for the answer before the batch is sent.
-    pub fn replay(&self, to: &mut Outgoing<'_>) -> bool {
-        if Arc::ptr_eq(&to.backend.params, self.variables.current()) {
-            return false;
-        }
-        let replay = to.backend.params.replay(self.variables.current());
-        to.backend.params = self.variables.current().clone();
-        if replay.sql.is_empty() {
-            return false;
-        }
-        // A simple query also destroys the unnamed statement.
-        to.backend.prepared.unnamed = None;
-        wire::put_query(to.out, replay.sql.as_bytes());
-        to.owed.push(Owed::Replay);
-        replay.can_fail
-    }
-
     /// Turns the frames of `batch`, which lie at the start of `input`, into what the server gets.
     pub fn send(&mut self, batch: &Batch, input: &[u8], to: &mut Outgoing<'_>) {
         let skipped = match to.owed.is_skipping() {
             true => batch.frames.iter().take_while(|f| !matches!(f.item, Item::Sync)).count(),
             false => 0,
         };
+        if batch.names_statements() {
+            self.make_private(batch, to);
+        }
         let mut at = 0;
         for (index, frame) in batch.frames.iter().enumerate() {
             let bytes = &input[at..at + frame.here];
@@ -63,7 +49,7 @@ impl Session {
                 Item::CloseStatement(_) | Item::Sync => true,
                 Item::Query(analysis) => plan::asks_proxy(analysis).is_some(),
                 Item::Parse { statement, .. } => asks(Some(statement)),
-                Item::Bind { statement, .. } | Item::DescribeStatement(statement) => {
+                Item::Bind { statement, .. } | Item::DescribeStatement(statement, _) => {
                     asks(statement.as_ref())
                 }
                 Item::Execute(_) => self.portal.is_some() || batch.frames.iter().any(is_show_bind),
@@ -78,10 +64,10 @@ impl Session {
             Item::Query(analysis) => self.send_query(analysis, bytes, to),
             Item::Parse { .. } => self.send_parse(&frame.item, bytes, to),
             Item::Bind { .. } => self.send_bind(frame, bytes, to),
-            Item::DescribeStatement(statement) => {
-                self.send_describe(statement.as_ref(), bytes, to);
+            Item::DescribeStatement(statement, unnamed) => {
+                self.send_describe(statement.as_ref(), *unnamed, bytes, to);
             }
-            Item::CloseStatement(undo) => to.say_or(undo.clone(), |b| wire::put_empty(b, b'3')),
+            Item::CloseStatement(undo) => to.close(undo.clone(), bytes),
             Item::Execute(undo) => self.send_execute(undo.clone(), body, bytes, to),
             Item::Sync => {
                 to.forward(bytes);
@@ -104,9 +90,9 @@ impl Session {
             return to.say(|b| wire::put_ready(b, status));
         }
         to.backend.prepared.unnamed = None;
-        match self.deallocates(analysis) {
-            Some(name) => {
-                self.named.remove(&name);
+        let deallocated = self.deallocates(analysis).map(|name| self.named.remove(&name));
+        match deallocated.filter(|_| !to.backend.prepared.private) {
+            Some(_) => {
                 to.stand_in();
                 wire::put_query(to.out, DEALLOCATE_STAND_IN.as_bytes());
             }
@@ -122,9 +108,11 @@ impl Session {
         if asks(Some(statement)) {
             return to.say_or(undo, |b| wire::put_empty(b, b'1'));
         }
-        if !named {
+        if !named || to.backend.prepared.private {
             to.forward(bytes);
-            to.backend.prepared.unnamed = Some(statement.id);
+            if !named {
+                to.backend.prepared.unnamed = Some(statement.id);
+            }
             return to.owed.push(Owed::Parse { ours: false, statement: 0, undo });
         }
         if *duplicate {
@@ -142,15 +130,20 @@ impl Session {
     }
 
     fn send_bind(&mut self, frame: &Planned, bytes: &[u8], to: &mut Outgoing<'_>) {
-        let Item::Bind { statement, deallocates } = &frame.item else { return };
+        let Item::Bind { statement, unnamed, deallocates } = &frame.item else { return };
         let statement = statement.as_ref();
-        let Some((portal, name, rest)) = wire::parse_bind(&bytes[HEADER..]) else { return };
+        let Some((portal, _, rest)) = wire::parse_bind(&bytes[HEADER..]) else { return };
         self.bind_portal(portal, statement);
         if asks(statement) {
             return to.say(|b| wire::put_empty(b, b'2'));
         }
-        let instead = match (statement, name.is_empty()) {
-            (Some(_), _) if *deallocates => {
+        if statement.is_some_and(|s| to.backend.prepared.has_differing(s.id)) {
+            return to.refuse_stale();
+        }
+        let private = to.backend.prepared.private;
+        let instead = match (statement, *unnamed) {
+            (_, false) if private => None,
+            (Some(_), _) if *deallocates && !private => {
                 to.stand_in();
                 Some(STAND_IN.to_owned())
             }
@@ -188,6 +181,7 @@ impl Session {
     fn send_describe(
         &mut self,
         statement: Option<&Arc<Statement>>,
+        unnamed: bool,
         bytes: &[u8],
         to: &mut Outgoing<'_>,
     ) {
@@ -198,18 +192,25 @@ impl Session {
                 wire::put_row_description(b, &column);
             });
         }
-        let unnamed = bytes.get(HEADER + 1) == Some(&0);
+        if statement.is_some_and(|s| to.backend.prepared.has_differing(s.id)) {
+            return to.refuse_stale();
+        }
+        let shared = !to.backend.prepared.private;
         match (statement, unnamed) {
+            (_, false) if !shared => {}
             (Some(statement), true) => to.ensure_unnamed(statement),
             (Some(statement), false) => to.ensure(statement),
             (None, true) => to.drop_unnamed(),
             (None, false) => {}
         }
-        match statement.filter(|_| !unnamed) {
+        match statement.filter(|_| !unnamed && shared) {
             Some(s) => wire::put_named(to.out, b'D', b'S', s.server_name().as_bytes()),
             None => to.forward(bytes),
         }
-        to.owed.push(Owed::Describe);
+        to.owed.push(match statement.filter(|s| unnamed && s.has_types()) {
+            Some(s) => Owed::Types { ours: false, statement: s.clone(), types: Vec::new() },
+            None => Owed::Describe,
+        });
     }
 
     fn send_execute(
@@ -251,7 +252,7 @@ impl Session {
                 }
                 to.owed.push(Owed::Describe);
             }
-            b'C' => to.owed.push(Owed::Close { ours: false, evicted: None }),
+            b'C' => to.owed.push(Owed::Close { ours: false, evicted: None, undo: None }),
             _ => {}
         }
         to.forward(bytes);
@@ -272,25 +273,57 @@ impl Outgoing<'_> {
         self.owed.push(Owed::Say(say(build), undo));
     }
 
-    fn parse(&mut self, statement: &Statement, owed: Owed) {
-        wire::put_parse(self.out, statement.server_name().as_bytes(), &statement.content);
-        self.owed.push(owed);
-        if let Some(oldest) = self.backend.prepared.add(statement.id, self.backend.max_prepared) {
-            let name = format!("{}{oldest:x}", crate::pg::statement::NAME_PREFIX);
-            wire::put_named(self.out, b'C', b'S', name.as_bytes());
-            self.owed.push(Owed::Close { ours: true, evicted: Some(oldest) });
+    /// Close of a statement: servers keep those that are shared.
+    fn close(&mut self, undo: Option<Undo>, bytes: &[u8]) {
+        match self.backend.prepared.private {
+            true => {
+                self.forward(bytes);
+                self.owed.push(Owed::Close { ours: false, evicted: None, undo });
+            }
+            false => self.say_or(undo, |b| wire::put_empty(b, b'3')),
         }
     }
 
+    fn parse(&mut self, statement: &Arc<Statement>, owed: Owed) {
+        let name = statement.server_name();
+        if self.backend.prepared.take_differing(statement.id) {
+            wire::put_named(self.out, b'C', b'S', name.as_bytes());
+            self.owed.push(Owed::Close { ours: true, evicted: None, undo: None });
+        }
+        wire::put_parse(self.out, name.as_bytes(), &statement.content);
+        self.owed.push(owed);
+        self.describe(statement, name.as_bytes());
+        if let Some(oldest) = self.backend.prepared.add(statement.id, self.backend.max_prepared) {
+            let name = format!("{}{oldest:x}", crate::pg::statement::NAME_PREFIX);
+            wire::put_named(self.out, b'C', b'S', name.as_bytes());
+            self.owed.push(Owed::Close { ours: true, evicted: Some(oldest), undo: None });
+        }
+    }
+
+    /// Asks for the types of a statement, to compare them with what clients were told.
+    pub(super) fn describe(&mut self, statement: &Arc<Statement>, name: &[u8]) {
+        if statement.has_types() {
+            wire::put_named(self.out, b'D', b'S', name);
+            let statement = statement.clone();
+            self.owed.push(Owed::Types { ours: true, statement, types: Vec::new() });
+        }
+    }
+
+    /// The server itself fails, so that its transaction does; the client reads the reason.
+    fn refuse_stale(&mut self) {
+        wire::put_named(self.out, b'D', b'S', NOWHERE);
+        self.owed.push(Owed::Stale);
+    }
+
     /// The server has `statement` under its shared name when what follows arrives.
-    fn ensure(&mut self, statement: &Statement) {
+    pub(super) fn ensure(&mut self, statement: &Arc<Statement>) {
         if !self.backend.prepared.has(statement.id) {
             let owed = Owed::Parse { ours: true, statement: statement.id, undo: None };
             self.parse(statement, owed);
         }
     }
 
-    fn ensure_unnamed(&mut self, statement: &Statement) {
+    pub(super) fn ensure_unnamed(&mut self, statement: &Statement) {
         if self.backend.prepared.unnamed != Some(statement.id) {
             wire::put_parse(self.out, b"", &statement.content);
             self.backend.prepared.unnamed = Some(statement.id);
@@ -301,21 +334,21 @@ impl Outgoing<'_> {
     fn drop_unnamed(&mut self) {
         wire::put_named(self.out, b'C', b'S', b"");
         self.backend.prepared.unnamed = None;
-        self.owed.push(Owed::Close { ours: true, evicted: None });
+        self.owed.push(Owed::Close { ours: true, evicted: None, undo: None });
     }
 
     /// Prepares the one statement that can be deallocated in place of any of ours: servers keep
     /// those for other clients, so that a DEALLOCATE concerns the session's name for it only.
     fn stand_in(&mut self) {
         wire::put_named(self.out, b'C', b'S', STAND_IN.as_bytes());
-        self.owed.push(Owed::Close { ours: true, evicted: None });
+        self.owed.push(Owed::Close { ours: true, evicted: None, undo: None });
         let content = format!("{DEALLOCATE_STAND_IN}\0\0\0");
         wire::put_parse(self.out, STAND_IN.as_bytes(), content.as_bytes());
         self.owed.push(Owed::Parse { ours: true, statement: 0, undo: None });
     }
 }
 
-fn asks(statement: Option<&Arc<Statement>>) -> bool {
+pub(super) fn asks(statement: Option<&Arc<Statement>>) -> bool {
     statement.is_some_and(|s| plan::asks_proxy(&s.analysis).is_some())
 }
 

@@ -2,10 +2,9 @@
 //! carry it out: it failed, or stood behind one that did.
 
 use super::owed::{Owed, Queue};
-use super::{Backend, Session};
+use super::{Backend, Named, Names, Session};
 use crate::pg::statement::{OnServer, Statement};
 use crate::sql::{Analysis, Step};
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// What was there before a message. Several are taken back last first.
@@ -22,7 +21,7 @@ pub enum Undo {
 /// What DEALLOCATE ALL and DISCARD ALL forget.
 #[derive(Clone, Debug, Default)]
 pub struct Forgotten {
-    named: HashMap<Box<[u8]>, Arc<Statement>, foldhash::fast::RandomState>,
+    named: Names,
     /// Filled when the message is sent.
     pub on_server: OnServer,
 }
@@ -36,7 +35,7 @@ impl Session {
         match by.steps.first()? {
             Step::Deallocate(name) => {
                 let (name, was) = self.named.remove_entry(name.as_bytes())?;
-                Some(Undo::Name { name, was: Some(was) })
+                Some(Undo::Name { name, was: Some(was.statement) })
             }
             Step::DeallocateAll | Step::DiscardAll => {
                 let named = std::mem::take(&mut self.named);
@@ -49,7 +48,9 @@ impl Session {
     pub(super) fn take_back(&mut self, undo: Undo, backend: Option<&mut Backend>) {
         match undo {
             Undo::Name { name, was } if name.is_empty() => self.unnamed = was,
-            Undo::Name { name, was: Some(was) } => drop(self.named.insert(name, was)),
+            Undo::Name { name, was: Some(statement) } => {
+                self.named.insert(name, Named { statement, seen: true });
+            }
             Undo::Name { name, was: None } => drop(self.named.remove(&name)),
             Undo::All(forgotten) => {
                 self.named = forgotten.named;
@@ -76,7 +77,10 @@ impl Session {
                     None => {}
                 }
             }
-            Owed::Close { evicted, .. } => {
+            Owed::Close { evicted, undo, .. } => {
+                if let Some(undo) = undo {
+                    self.take_back(undo, Some(backend));
+                }
                 backend.prepared.unnamed = None;
                 if let Some(id) = evicted {
                     backend.prepared.keep(id);

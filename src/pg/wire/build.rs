@@ -50,6 +50,12 @@ pub fn put_error(out: &mut BytesMut, error: &ErrorText<'_>) {
     });
 }
 
+/// What PostgreSQL says when the columns of a prepared statement are not what they were.
+pub fn put_stale_plan(out: &mut BytesMut) {
+    let (code, message) = ("0A000", "cached plan must not change result type");
+    put_error(out, &ErrorText { severity: "ERROR", code, message, hint: "" });
+}
+
 /// ReadyForQuery with its transaction status: `I`, `T` or `E`.
 pub fn put_ready(out: &mut BytesMut, status: u8) {
     put_frame(out, b'Z', |b| b.put_u8(status));

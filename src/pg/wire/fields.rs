@@ -78,6 +78,22 @@ pub fn parse_row(body: &[u8]) -> Vec<Option<String>> {
     row
 }
 
+/// What must not change of a RowDescription while a plan lives, as `equalTupleDescs` of
+/// PostgreSQL's tupdesc.c has it: names, types, lengths and modifiers. Appended to `out`.
+pub fn put_row_types(body: &[u8], out: &mut Vec<u8>) {
+    let Some((count, mut rest)) = body.split_first_chunk::<2>() else { return };
+    out.extend_from_slice(count);
+    // table oid 4, column 2, then type oid 4, length 2, modifier 4, then format 2
+    while let Some((name, column)) = cstr(rest)
+        && let Some((column, next)) = column.split_first_chunk::<18>()
+    {
+        out.extend_from_slice(name);
+        out.push(0);
+        out.extend_from_slice(&column[6..16]);
+        rest = next;
+    }
+}
+
 /// ErrorResponse or NoticeResponse, as far as decisions need it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fault {
@@ -86,6 +102,8 @@ pub struct Fault {
     /// SQLSTATE.
     pub code: [u8; 5],
     pub message: String,
+    /// The function of the server that complained.
+    pub routine: String,
 }
 
 impl Fault {
@@ -102,6 +120,7 @@ impl Fault {
                 }
                 b'C' if text.len() == 5 => fault.code.copy_from_slice(text),
                 b'M' => fault.message = String::from_utf8_lossy(text).into_owned(),
+                b'R' => fault.routine = String::from_utf8_lossy(text).into_owned(),
                 _ => {}
             }
             rest = next;
@@ -112,6 +131,11 @@ impl Fault {
     /// The server ends the connection after it.
     pub fn is_fatal(&self) -> bool {
         self.severity == "FATAL" || self.severity == "PANIC"
+    }
+
+    /// "cached plan must not change result type", in whatever language.
+    pub fn is_stale_plan(&self) -> bool {
+        &self.code == b"0A000" && self.routine == "RevalidateCachedQuery"
     }
 
     pub fn sqlstate(&self) -> &str {

@@ -10,5 +10,6 @@ pub mod startup;
 pub use build::*;
 pub use fields::{
     Fault, ParseBody, cstr, parse_bind, parse_describe, parse_parse, parse_row, parse_status,
+    put_row_types,
 };
 pub use frame::{HEADER, Header, MAX_FRAME, WireError, peek};

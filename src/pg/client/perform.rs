@@ -1,0 +1,203 @@
+//! One batch and its server: found, made ready, asked; and asked again elsewhere where the client
+//! need not know of a failure.
+
+use super::{Client, Leaving};
+use crate::pg::cluster::{Errand, Found};
+use crate::pg::exchange::{Ended, planner};
+use crate::pg::registry::{CancelTarget, ClientState, LastRoute};
+use crate::pg::session::batch::End;
+use crate::pg::session::receive::Hope;
+use crate::pg::session::{Session, Tx};
+use crate::refusal::Refusal;
+use crate::route::Wants;
+use crate::topology::NodeSet;
+use std::future::poll_fn;
+use std::sync::atomic::Ordering;
+
+/// How often a read is asked again before its failure is the client's.
+const MAX_RETRIES: usize = 4;
+
+/// How often a batch was tried, and how.
+#[derive(Debug, Default)]
+struct Tries {
+    count: usize,
+    /// Nodes that did not do.
+    avoid: NodeSet,
+    /// Its statements were prepared anew.
+    renewed: bool,
+}
+
+impl Client {
+    /// Has the batch answered by a server, by another one if the first cannot.
+    pub(super) async fn perform(&mut self) -> Result<(), Leaving> {
+        let mut tries = Tries::default();
+        let mut fresh = false;
+        loop {
+            if self.link.is_none() {
+                if let Err(refusal) = self.find_server(tries.avoid).await? {
+                    return self.turn_down(&refusal);
+                }
+                fresh = true;
+            }
+            let hope = if fresh { self.hope(&tries) } else { Hope::None };
+            self.flow.inbound.hope = hope;
+            self.flow.delivered = false;
+            self.flow.writing = self.batch.wants() != Wants::Read || self.session.tx == Tx::Open;
+            match self.make_ready().await {
+                Err(ended) if self.try_again(&ended, hope, &mut tries) => continue,
+                Err(ended) => return self.after(ended),
+                Ok(()) if self.look_elsewhere(hope, &mut tries) => continue,
+                Ok(()) => {}
+            }
+            self.flow.open = self.batch.end == Some(End::Open);
+            self.send_batch();
+            if hope == Hope::None {
+                self.drop_batch();
+            }
+            let ended = poll_fn(|cx| self.poll_exchange(cx)).await;
+            if self.try_again(&ended, hope, &mut tries) {
+                continue;
+            }
+            if hope != Hope::None {
+                self.drop_batch();
+            }
+            return match ended {
+                Ended::Done => Ok(()),
+                ended => self.after(ended),
+            };
+        }
+    }
+
+    /// What an error of the batch on a server that was just found may be hidden by.
+    fn hope(&self, tries: &Tries) -> Hope {
+        let renewal = !tries.renewed && self.batch.is_renewable() && self.batch.is_atomic();
+        match self.is_movable() {
+            true => Hope::Elsewhere { renewal },
+            false if renewal => Hope::Renewal,
+            false => Hope::None,
+        }
+    }
+
+    /// What the server has to know ahead of the batch: the session's parameters, and statements
+    /// that are not to have changed. The answer is waited for only where it matters.
+    async fn make_ready(&mut self) -> Result<(), Ended> {
+        if self.session.tx == Tx::Idle && self.send_ahead(Session::replay) {
+            self.exchange_ahead().await?;
+        }
+        if self.send_ahead(Session::prepare) {
+            self.exchange_ahead().await?;
+        }
+        Ok(())
+    }
+
+    async fn exchange_ahead(&mut self) -> Result<(), Ended> {
+        match poll_fn(|cx| self.poll_exchange(cx)).await {
+            Ended::Done => Ok(()),
+            ended => Err(ended),
+        }
+    }
+
+    /// Statements of the batch have other types here than clients were told: a replica that is
+    /// behind is left alone; else they are prepared anew, where that is nobody's loss.
+    fn look_elsewhere(&mut self, hope: Hope, tries: &mut Tries) -> bool {
+        let Some(link) = &self.link else { return false };
+        if !self.session.finds_others(&self.batch, &link.backend) {
+            return false;
+        }
+        self.cluster.counters.retries.with("stale_plan").increment();
+        match self.node.filter(|node| hope.is_elsewhere() && self.cluster.is_replica(*node)) {
+            Some(node) => {
+                tries.avoid.insert(node);
+                self.let_go();
+                true
+            }
+            None if !tries.renewed && self.batch.is_renewable() => {
+                self.plan_anew();
+                tries.renewed = true;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The batch has failed in a way that the client need not know of.
+    fn try_again(&mut self, ended: &Ended, hope: Hope, tries: &mut Tries) -> bool {
+        let stale = matches!(ended, Ended::Retry(fault) if fault.is_stale_plan());
+        let again = (stale || hope.is_elsewhere())
+            && ended.may_retry()
+            && !self.flow.delivered
+            && tries.count < MAX_RETRIES;
+        if again {
+            tries.count += 1;
+            self.note_retry(ended, &mut tries.avoid);
+            if stale {
+                self.plan_anew();
+                tries.renewed = true;
+            }
+        }
+        again
+    }
+
+    /// The statements of the batch are analysed anew.
+    fn plan_anew(&mut self) {
+        let (frames, end) = (std::mem::take(&mut self.batch.frames), self.batch.end);
+        self.session.undo(&frames);
+        planner(&self.cluster, &self.pools).renew(&mut self.session, &frames);
+        self.batch.clear();
+        // It was understood before.
+        let _ = self.plan();
+        self.batch.end = end;
+    }
+
+    /// A read that is whole in the buffer can be asked of another node.
+    fn is_movable(&self) -> bool {
+        let whole = self.batch.end == Some(End::Ready)
+            && self.batch.frames.last().is_none_or(|frame| frame.later == 0);
+        whole && self.batch.wants() == Wants::Read
+    }
+
+    fn note_retry(&mut self, ended: &Ended, avoid: &mut NodeSet) {
+        let reason = match ended {
+            Ended::Retry(fault) | Ended::Fatal(fault) => fault.sqlstate(),
+            _ => "connection_lost",
+        };
+        if let Some(node) = self.node {
+            // The primary is where a read goes that nobody else can answer.
+            if self.cluster.is_replica(node) {
+                avoid.insert(node);
+            }
+            if matches!(ended, Ended::ServerLost(_)) {
+                self.cluster.monitor.report_failure(node, "connection lost");
+            }
+        }
+        self.cluster.counters.retries.with(reason).increment();
+        tracing::debug!(client = self.entry.id, ?ended, "a read is asked of another node");
+        self.drop_server();
+    }
+
+    /// Routes the batch and leases a server for it.
+    async fn find_server(&mut self, avoid: NodeSet) -> Result<Result<(), Refusal>, Leaving> {
+        let wants = self.batch.wants();
+        let (consistency, turn) = (self.session.consistency(), self.cluster.turn());
+        let errand = Errand { wants, consistency, avoid, turn };
+        let Found { lease, decision, node } = match self.cluster.try_find(&self.pools, errand) {
+            Some(found) => found,
+            // Boxed: waiting is rare, and its state would make every idle client larger.
+            None => match Box::pin(self.wait_for_server(errand)).await? {
+                Ok(found) => found,
+                Err(refusal) => return Ok(Err(refusal)),
+            },
+        };
+        *self.entry.last_route.lock() =
+            Some(LastRoute { node: Some(node), because: decision.because });
+        self.cluster.counters.routed(decision.because);
+        let (server, key) = (lease.entry.id, lease.cancel.clone());
+        lease.entry.client.store(self.entry.id, Ordering::Relaxed);
+        self.entry.link(CancelTarget { node, server, key });
+        self.entry.set_state(ClientState::Active);
+        self.cluster.begin(node, wants);
+        self.node = Some(node);
+        self.link = Some(lease);
+        Ok(Ok(()))
+    }
+}

@@ -1,0 +1,132 @@
+//! What a server is told and asked ahead of a batch: the session's parameters, statements that it
+//! lacks and whose types must be what clients were told, or the session's own names for them.
+
+use super::batch::{Batch, Item};
+use super::owed::Owed;
+use super::receive::{Incoming, LOOK_LIMIT, Passage};
+use super::send::{Outgoing, asks};
+use super::{Backend, Session, Tx};
+use crate::pg::statement::NAME_PREFIX;
+use crate::pg::wire;
+use std::sync::Arc;
+
+impl Session {
+    /// Sends ahead what makes the server's parameters those of this session.
+    /// True: wait for the answer before the batch is sent.
+    pub fn replay(&mut self, _: &Batch, to: &mut Outgoing<'_>) -> bool {
+        if Arc::ptr_eq(&to.backend.params, self.variables.current()) {
+            return false;
+        }
+        let replay = to.backend.params.replay(self.variables.current());
+        to.backend.params = self.variables.current().clone();
+        if replay.sql.is_empty() {
+            return false;
+        }
+        // A simple query also destroys the unnamed statement.
+        to.backend.prepared.unnamed = None;
+        wire::put_query(to.out, replay.sql.as_bytes());
+        to.owed.push(Owed::Replay);
+        replay.can_fail
+    }
+
+    /// Sends ahead the statements that a batch uses and that this server lacks, where clients were
+    /// told their types: before anything is executed, they are to be the same here.
+    /// True: wait for the answer, then ask [`Session::finds_others`].
+    pub fn prepare(&mut self, batch: &Batch, to: &mut Outgoing<'_>) -> bool {
+        if self.tx == Tx::Failed || to.owed.is_skipping() || to.backend.prepared.private {
+            return false;
+        }
+        let mut sent = false;
+        for (at, frame) in batch.frames.iter().enumerate() {
+            let (statement, unnamed) = match &frame.item {
+                Item::Parse { statement, named: true, duplicate: false, .. } => (statement, false),
+                Item::Bind { statement: Some(statement), unnamed, deallocates: false }
+                | Item::DescribeStatement(Some(statement), unnamed) => (statement, *unnamed),
+                _ => continue,
+            };
+            let prepared = &mut to.backend.prepared;
+            let there = match unnamed {
+                true => prepared.unnamed == Some(statement.id) || batch.parses_unnamed(at),
+                false => prepared.has(statement.id) || prepared.has_differing(statement.id),
+            };
+            if there || !statement.is_described() || asks(Some(statement)) {
+                continue;
+            }
+            match unnamed {
+                true => to.ensure_unnamed(statement),
+                false => to.ensure(statement),
+            }
+            if unnamed {
+                to.describe(statement, b"");
+            }
+            sent = true;
+        }
+        if sent {
+            wire::put_empty(to.out, b'H');
+        }
+        sent
+    }
+
+    /// The batch uses a statement whose types on this server are not what clients were told.
+    pub fn finds_others(&self, batch: &Batch, backend: &Backend) -> bool {
+        batch.frames.iter().any(|frame| match &frame.item {
+            Item::Parse { statement, .. }
+            | Item::Bind { statement: Some(statement), .. }
+            | Item::DescribeStatement(Some(statement), _) => {
+                backend.prepared.has_differing(statement.id)
+            }
+            _ => false,
+        })
+    }
+
+    /// Gives the server the session's statements under the session's own names, and nobody
+    /// else's: so that SQL means by a name what the session means.
+    pub(super) fn make_private(&self, batch: &Batch, to: &mut Outgoing<'_>) {
+        if self.tx == Tx::Failed || to.owed.is_skipping() || to.backend.prepared.private {
+            return;
+        }
+        for id in to.backend.prepared.ids() {
+            let name = format!("{}{id:x}", NAME_PREFIX);
+            wire::put_named(to.out, b'C', b'S', name.as_bytes());
+            to.owed.push(Owed::Close { ours: true, evicted: None, undo: None });
+        }
+        to.backend.prepared.clear();
+        to.backend.prepared.private = true;
+        for (name, named) in self.named.iter().filter(|(name, _)| !batch.parses(name)) {
+            wire::put_parse(to.out, name, &named.statement.content);
+            to.owed.push(Owed::Parse { ours: true, statement: 0, undo: None });
+        }
+        if batch.only_query().is_some() {
+            wire::put_empty(to.out, b'S');
+            to.owed.push(Owed::OurSync);
+        }
+    }
+
+    /// The types of a statement are complete: whether they are what clients were told.
+    pub(super) fn compare(&mut self, tag: u8, body: &[u8], from: &mut Incoming<'_>) -> Passage {
+        let Some(Owed::Types { ours, statement, types }) = from.owed.head() else {
+            return Passage::Forward;
+        };
+        types.push(tag);
+        if tag == b'T' {
+            wire::put_row_types(&body[..body.len().min(LOOK_LIMIT)], types);
+        }
+        let agrees = statement.agrees(types);
+        self.renews |= !agrees;
+        match *ours {
+            true => {
+                if !agrees {
+                    from.backend.prepared.differs(statement.id);
+                }
+                Passage::Swallow
+            }
+            false => {
+                // The client knows these now, whatever others were told of the same text.
+                if !agrees && self.unnamed.as_ref().is_some_and(|s| s.id == statement.id) {
+                    self.unnamed = Some(Arc::new(statement.told(types)));
+                }
+                Passage::Forward
+            }
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! A batch of a client: what is asked up to the next Sync, or one simple query.
+
+use super::undo::Undo;
+use crate::pg::statement::Statement;
+use crate::route::Wants;
+use crate::sql::{Analysis, Pin, Step, Why};
+use std::sync::Arc;
+
+/// One frame of a batch, understood as far as needed.
+#[derive(Debug)]
+pub enum Item {
+    Query(Arc<Analysis>),
+    /// `duplicate`: the session has another statement of this name already.
+    Parse {
+        statement: Arc<Statement>,
+        named: bool,
+        duplicate: bool,
+        undo: Option<Undo>,
+    },
+    /// `deallocates`: it is a DEALLOCATE of a statement that servers know by another name.
+    Bind {
+        statement: Option<Arc<Statement>>,
+        unnamed: bool,
+        deallocates: bool,
+    },
+    /// With whether it is the unnamed one.
+    DescribeStatement(Option<Arc<Statement>>, bool),
+    CloseStatement(Option<Undo>),
+    Execute(Option<Undo>),
+    Sync,
+    Function,
+    /// Forwarded as it is; the reply, if any, is told by the tag.
+    Pass,
+}
+
+impl Item {
+    /// What it changed in the session when it was planned.
+    pub fn undo(&self) -> Option<Undo> {
+        match self {
+            Item::Parse { undo, .. } | Item::CloseStatement(undo) | Item::Execute(undo) => {
+                undo.clone()
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A frame in the client's input buffer: the item, the bytes of it that are in the buffer,
+/// and the bytes that are still to come and are forwarded unseen.
+#[derive(Debug)]
+pub struct Planned {
+    pub item: Item,
+    pub tag: u8,
+    pub here: usize,
+    pub later: usize,
+}
+
+/// Where a batch ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// With a Sync, a simple query or a function call: the server answers ReadyForQuery.
+    Ready,
+    /// Something must be sent now, but the batch goes on (Flush, or it is too long to wait for).
+    Open,
+    /// Terminate.
+    Leave,
+}
+
+/// A portal's name and the effect of its statement.
+pub(super) type Bound = (Box<[u8]>, Option<Arc<Analysis>>);
+
+/// What is known of the batch so far.
+#[derive(Debug, Default)]
+pub struct Batch {
+    pub frames: Vec<Planned>,
+    /// Bytes of the input buffer that belong to it.
+    pub len: usize,
+    pub end: Option<End>,
+    /// The strongest reason for the primary among its parts.
+    pub primary: Option<Why>,
+    /// It holds a BEGIN READ ONLY or plain reads only: see `wants`.
+    pub statements: usize,
+    /// It uses named statements whose types the client may know.
+    seen: bool,
+    /// It uses named statements for the first time.
+    news: bool,
+    /// Portals that it binds, where their statements have an effect or earlier ones had.
+    pub(super) bound: Vec<Bound>,
+}
+
+impl Batch {
+    pub fn clear(&mut self) {
+        self.frames.clear();
+        if self.frames.capacity() > 256 {
+            self.frames = Vec::new();
+        }
+        self.len = 0;
+        self.end = None;
+        self.primary = None;
+        self.statements = 0;
+        self.seen = false;
+        self.news = false;
+        self.bound.clear();
+    }
+
+    pub fn wants(&self) -> Wants {
+        match (self.primary, self.end) {
+            (Some(why), _) => Wants::Primary(why),
+            (None, Some(End::Ready)) => Wants::Read,
+            (None, _) => Wants::Primary(Why::Unseen),
+        }
+    }
+
+    /// The single statement of a batch that is one simple query.
+    pub fn only_query(&self) -> Option<&Arc<Analysis>> {
+        match self.frames.as_slice() {
+            [Planned { item: Item::Query(analysis), later: 0, .. }] => Some(analysis),
+            _ => None,
+        }
+    }
+
+    pub(super) fn look_at(&mut self, seen: Option<bool>, name: &[u8]) {
+        let named = !name.is_empty();
+        self.seen |= named && seen == Some(true);
+        self.news |= named && seen == Some(false);
+    }
+
+    /// Its statements can be prepared anew without the client's being told anything else than it
+    /// was.
+    pub fn is_renewable(&self) -> bool {
+        self.news && !self.seen
+    }
+
+    /// The server fails it as a whole or not at all: when it fails, it can be asked again.
+    pub fn is_atomic(&self) -> bool {
+        let mut frames = self.frames.iter();
+        let ends = matches!(frames.next_back(), Some(Planned { item: Item::Sync, .. }));
+        ends && frames.all(|frame| match &frame.item {
+            Item::Parse { .. } | Item::DescribeStatement(..) | Item::CloseStatement(_) => true,
+            Item::Bind { statement, .. } => {
+                frame.later == 0 && statement.as_ref().is_some_and(|s| s.analysis.steps.is_empty())
+            }
+            Item::Execute(undo) => undo.is_none(),
+            Item::Pass => matches!(frame.tag, b'D' | b'C'),
+            Item::Query(_) | Item::Sync | Item::Function => false,
+        })
+    }
+
+    /// The unnamed statement is prepared by the batch itself before its frame `at`.
+    pub(super) fn parses_unnamed(&self, at: usize) -> bool {
+        self.frames[..at].iter().any(|f| matches!(f.item, Item::Parse { named: false, .. }))
+    }
+
+    /// It prepares a statement of this name.
+    pub(super) fn parses(&self, name: &[u8]) -> bool {
+        self.frames.iter().any(|frame| match &frame.item {
+            Item::Parse { undo: Some(Undo::Name { name: parsed, .. }), .. } => **parsed == *name,
+            _ => false,
+        })
+    }
+
+    /// SQL of it means statements by their names.
+    pub(super) fn names_statements(&self) -> bool {
+        self.frames.iter().any(|frame| match &frame.item {
+            Item::Query(analysis) => names_statements(analysis),
+            Item::Bind { statement: Some(statement), .. } => names_statements(&statement.analysis),
+            _ => false,
+        })
+    }
+
+    pub(super) fn count(&mut self, analysis: &Analysis) {
+        self.statements += 1;
+        self.primary = self.primary.or(analysis.primary);
+    }
+}
+
+fn names_statements(analysis: &Analysis) -> bool {
+    let steps = &analysis.steps;
+    // A DEALLOCATE alone is taken care of.
+    steps.contains(&Step::Pin(Pin::SqlPrepare))
+        || (steps.len() > 1 && steps.iter().any(|step| matches!(step, Step::Deallocate(_))))
+}
