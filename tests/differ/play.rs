@@ -100,12 +100,17 @@ impl Client {
     }
 }
 
-/// All answers, the greetings first.
+/// All answers, the greetings first; up to the step at which the server ended a connection, which
+/// it does when it crashes.
 pub async fn play(address: SocketAddr, script: &Script, patience: Duration) -> Vec<Answer> {
     let mut stand = Stand::open(address, script.clients(), patience).await;
     let mut answers = stand.greetings();
     for step in &script.steps {
-        answers.push(stand.step(step).await);
+        let answer = stand.step(step).await;
+        if stand.clients[step.client].gone {
+            return answers;
+        }
+        answers.push(answer);
     }
     stand.close().await;
     answers

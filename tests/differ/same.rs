@@ -47,18 +47,22 @@ const LOOSE: &[(&str, &str)] = &[
 
 /// Whether the proxy's answer will do for the server's.
 pub fn alike(direct: &[String], through: &[String]) -> bool {
-    direct == through || fails_anyway(direct, through)
+    let is_ready = |line: &String| line.starts_with("Z:");
+    let parts = |lines: &[String]| lines.split_inclusive(is_ready).map(<[_]>::to_vec).collect();
+    let (direct, through): (Vec<_>, Vec<_>) = (parts(direct), parts(through));
+    let mut both = direct.iter().zip(&through);
+    direct.len() == through.len() && both.all(|(d, t)| d == t || fails_anyway(d, t))
 }
 
 /// In a failed transaction nothing can be prepared, so that a statement that this server lacks
 /// fails there, whatever the message is.
 fn fails_anyway(direct: &[String], through: &[String]) -> bool {
-    let first = direct.iter().zip(through).position(|(d, t)| d != t);
-    let Some(at) = first.filter(|at| through[*at] == "E:ERROR 25P02") else { return false };
-    let is_ready = |line: &String| line.starts_with("Z:");
-    let after = |lines: &[String]| lines.iter().skip(at).skip_while(|l| !is_ready(l)).cloned().collect();
-    let (direct, through): (Vec<_>, Vec<_>) = (after(direct), after(through));
-    direct == through
+    let same = direct.iter().zip(through).take_while(|(d, t)| d == t).count();
+    match &through[same..] {
+        [error] => error == "E:ERROR 25P02",
+        [error, ready] => error == "E:ERROR 25P02" && direct.last() == Some(ready),
+        _ => false,
+    }
 }
 
 fn without_user_oids(body: &[u8]) -> BytesMut {

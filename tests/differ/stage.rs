@@ -3,11 +3,12 @@
 use crate::play::{Answer, Stand, play};
 use crate::same::alike;
 use crate::script::Script;
-use crate::support::ask::{until, value};
+use crate::support::ask::{try_value, until};
 use crate::support::proxy::proxy;
 use crate::support::{Cluster, cluster};
 use std::net::SocketAddr;
 use std::time::Duration;
+use tokio::sync::{Mutex, MutexGuard};
 use tokio_postgres::SimpleQueryMessage;
 
 /// Clients of a generated script.
@@ -130,35 +131,48 @@ async fn compare(
 /// One side: its servers, and a superuser's connection to their primary.
 struct Side {
     cluster: Cluster,
-    control: tokio_postgres::Client,
+    control: Mutex<tokio_postgres::Client>,
 }
 
 impl Side {
     async fn new(cluster: Cluster) -> Side {
         let control = cluster.connect().await.expect("a superuser");
-        Side { cluster, control }
+        Side { cluster, control: Mutex::new(control) }
     }
 
     fn address(&self) -> SocketAddr {
         self.cluster.primary().address().parse().expect("an address")
     }
 
+    /// There are conversations that crash PostgreSQL 15 itself, and it starts again.
+    async fn revive(&self) -> MutexGuard<'_, tokio_postgres::Client> {
+        let mut control = self.control.lock().await;
+        while control.is_closed() {
+            match self.cluster.connect().await {
+                Ok(again) => *control = again,
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+        control
+    }
+
     async fn is_deserted(&self) -> bool {
         let others = "SELECT count(*) FROM pg_stat_activity \
                       WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
-        value(&self.control, others).await == "0"
+        try_value(&*self.revive().await, others).await.is_ok_and(|count| count == "0")
     }
 
     /// Removes whatever the last script left, sessions that are still ending included.
     async fn renew(&self) {
         until("the end of all sessions", || self.is_deserted()).await;
+        let control = self.revive().await;
         let prepared = "SELECT gid FROM pg_prepared_xacts";
-        for message in self.control.simple_query(prepared).await.expect("an answer") {
+        for message in control.simple_query(prepared).await.expect("an answer") {
             if let SimpleQueryMessage::Row(row) = message {
                 let undo = format!("ROLLBACK PREPARED '{}'", row.get(0).unwrap_or_default());
-                self.control.batch_execute(&undo).await.expect("a superuser");
+                control.batch_execute(&undo).await.expect("a superuser");
             }
         }
-        self.control.batch_execute(&world()).await.expect("a superuser");
+        control.batch_execute(&world()).await.expect("a superuser");
     }
 }
