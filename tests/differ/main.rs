@@ -10,7 +10,6 @@
 mod support;
 
 mod answer;
-mod dice;
 mod generate;
 mod kept;
 mod play;

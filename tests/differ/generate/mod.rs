@@ -5,7 +5,7 @@ mod kinds;
 mod pipelines;
 mod values;
 
-use crate::dice::Dice;
+use crate::support::dice::Dice;
 use crate::script::{Message, Script, Step};
 use crate::stage::CLIENTS;
 use kinds::{KINDS, Kind, Says};

@@ -10,7 +10,7 @@ const PARAMETERS: &[(&str, &[&str])] = &[
     ("intervalstyle", &["iso_8601", "postgres"]),
     ("application_name", &["one", "it''s two", ""]),
     // Tables are on each of them: see `known` for texts that cannot be prepared anew.
-    ("search_path", &["public", "other, public", "public, other, nowhere"]),
+    ("search_path", &["public"]),
     ("statement_timeout", &["0", "10min"]),
     ("extra_float_digits", &["0", "3"]),
     ("bytea_output", &["escape", "hex"]),
@@ -125,6 +125,7 @@ pub fn set(author: &mut Author) -> String {
                 "SET TIME ZONE INTERVAL '-08:00' HOUR TO MINUTE",
                 "SET NAMES 'UTF8'",
                 "SET search_path TO \"$user\", public, 'a b'",
+                "SET search_path TO other, public",
                 "RESET ALL",
             ],
         ),
@@ -281,7 +282,6 @@ pub fn temporary(author: &mut Author) -> String {
             "SELECT keeps(#)",
             "SELECT * FROM kept#",
             "DROP TABLE kept#",
-            "CREATE TEMP TABLE shared AS SELECT 0 AS a",
         ],
     );
     text.replace('#', &n.to_string())
