@@ -188,7 +188,8 @@ impl Session {
         match step {
             Step::Plain | Step::Begin { .. } | Step::DiscardOther | Step::ShowTidegate(_) => {}
             Step::Commit | Step::Rollback => {
-                if tag.starts_with(b"COMMIT") {
+                // PREPARE TRANSACTION keeps what the transaction set.
+                if tag.starts_with(b"COMMIT") || tag.starts_with(b"PREPARE TRANSACTION") {
                     self.variables.commit()
                 } else {
                     self.rollback()
