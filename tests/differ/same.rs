@@ -27,7 +27,14 @@ fn fields(frame: &Frame) -> String {
         return format!("{} {code}", frame.field(b'V'));
     }
     let text = String::from_utf8_lossy(&frame.body);
-    without_statement_names(&text.trim_end_matches('\0').replace('\0', " "))
+    let text = text.trim_end_matches('\0').replace('\0', " ");
+    without_slots(&without_statement_names(&text))
+}
+
+/// The schema of temporary objects is named after the number of the backend.
+fn without_slots(text: &str) -> String {
+    let (before, rest) = text.split_once("pg_temp_").unwrap_or((text, ""));
+    format!("{before}{}", rest.trim_start_matches(|c: char| c.is_ascii_digit()))
 }
 
 /// Two names of a session for the same text are one statement on servers, so that an error may

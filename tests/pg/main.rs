@@ -7,12 +7,10 @@ use support::wire;
 
 mod basics;
 mod cancel;
-mod differ;
 mod doubtful;
 mod faults;
 mod login;
 mod malformed;
-mod random;
 mod replica_loss;
 mod shared;
 mod splits;
