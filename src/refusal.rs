@@ -25,6 +25,8 @@ pub enum Refusal {
     LoginTimeout(Duration),
     #[error("too many clients: {what} has its limit of {limit} reached")]
     TooManyClients { what: String, limit: usize },
+    #[error("too many prepared statements: pool.max_client_prepared = {limit}")]
+    TooManyStatements { limit: usize },
     #[error("no server connection became free within {waited:?}: {what}")]
     PoolExhausted { what: String, waited: Duration },
     #[error("cluster {cluster} has had no primary for {waited:?}")]

@@ -290,7 +290,7 @@ const BAD: &[(&str, &str)] = &[
     ),
     (
         "pool = 7",
-        "tidegate.toml:5: clusters.orders.pool = 7: must be a table with the keys mode, size, min_idle, max_per_node, max_clients, max_clients_per_address, query_wait, connect_timeout, max_lifetime, idle_timeout, check_after, connecting, max_prepared\n  hint: write clusters.orders.pool.mode = …, or a section [clusters.orders.pool]",
+        "tidegate.toml:5: clusters.orders.pool = 7: must be a table with the keys mode, size, min_idle, max_per_node, max_clients, max_clients_per_address, query_wait, connect_timeout, max_lifetime, idle_timeout, check_after, connecting, max_prepared, max_client_prepared\n  hint: write clusters.orders.pool.mode = …, or a section [clusters.orders.pool]",
     ),
 ];
 

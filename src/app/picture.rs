@@ -3,6 +3,7 @@
 use super::control::Console;
 use crate::pg::cluster::{Cluster, UserPools};
 use crate::pg::registry::{self, ClientEntry, ServerEntry};
+use crate::pg::statement::Statement;
 use crate::pool::Mode;
 use crate::topology::{NodeView, Role};
 use crate::view::{self, ClientState, PoolLimits, ServerState};
@@ -22,6 +23,7 @@ pub(super) fn draw(console: &Console) -> view::Proxy {
     for cluster in &engine.clusters {
         proxy.clusters.push(cluster_view(cluster));
         proxy.stats.push(stats(cluster));
+        proxy.prepared.extend(prepared(cluster));
         let pools = cluster.all_pools();
         proxy.pools.extend(pools.iter().flat_map(|pools| pool_views(cluster, pools)));
     }
@@ -141,6 +143,29 @@ fn pool_views(cluster: &Cluster, pools: &Arc<UserPools>) -> Vec<view::Pool> {
             }
         };
     cluster.nodes.iter().zip(&pools.nodes).map(pool).collect()
+}
+
+/// More of the statements of a cluster are not shown, nor more bytes of their texts.
+const PREPARED: usize = 1000;
+const PREPARED_TEXT: usize = 200;
+
+fn prepared(cluster: &Cluster) -> Vec<view::Prepared> {
+    let mut used = cluster.statements.used();
+    used.sort_by_key(|(statement, clients)| (std::cmp::Reverse(*clients), statement.id));
+    used.truncate(PREPARED);
+    let one = |(statement, clients): (Arc<Statement>, usize)| {
+        let query = statement.query();
+        let start = &query[..query.len().min(PREPARED_TEXT)];
+        view::Prepared {
+            cluster: cluster.name.clone(),
+            name: statement.server_name(),
+            clients: clients as u64,
+            bytes: statement.bytes() as u64,
+            primary: statement.analysis.primary.map(|why| why.name()),
+            query: String::from_utf8_lossy(start).into_owned(),
+        }
+    };
+    used.into_iter().map(one).collect()
 }
 
 /// A moment of the monotonic clock as wall-clock time.

@@ -141,6 +141,9 @@ options! {
         key connecting: usize = "4" => .limits(1, 1_000);
         /// Prepared statements kept on one server connection; the least used goes first.
         key max_prepared: usize = "500" => .limits(1, 100_000);
+        /// Prepared statements that one client may have at the same time; it may have more of
+        /// them than a server connection keeps.
+        key max_client_prepared: usize = "10000" => .limits(100, 1_000_000);
     }
 }
 

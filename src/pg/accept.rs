@@ -406,9 +406,9 @@ async fn greet(
     let (avoid, turn) = (NodeSet::default(), cluster.turn());
     let errand = Errand { wants: Wants::Read, consistency: None, avoid, turn };
     let found = cluster.find(pools, errand).await?;
-    let greeting = welcome::learn(found.lease, &params).await?;
-    cluster.welcomes.put(pools, &params, greeting.clone());
-    Ok((params, greeting))
+    let welcome = welcome::learn(found.lease, &params).await?;
+    cluster.welcomes.put(pools, &params, welcome.clone());
+    Ok(welcome)
 }
 
 /// Four bytes for protocol 3.0, as ever; 32 for 3.2.

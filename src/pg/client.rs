@@ -18,6 +18,7 @@ use super::session::{Backend, Session, Tx};
 use super::wire;
 use crate::net::Stream;
 use crate::refusal::Refusal;
+use crate::sql::Pin;
 use crate::topology::NodeId;
 use bytes::{Buf, BytesMut};
 use std::future::poll_fn;
@@ -138,11 +139,14 @@ impl Client {
         self.cluster.counters.queries.increment();
         if self.skipping {
             self.skip_batch();
+        } else if let Some(limit) = self.too_many_statements() {
+            self.turn_down(&Refusal::TooManyStatements { limit })?;
         } else if self.link.is_none() && self.session.is_local(&self.batch) {
             self.answer_locally();
         } else {
             self.perform().await?;
         }
+        self.mind_sequences();
         if self.session.renews {
             self.cluster.statements.renew();
             // What a transaction did to tables, others see at its end.
@@ -193,6 +197,25 @@ impl Client {
                 }
             }
         }
+    }
+
+    /// Where applications ask for `currval` or `lastval`, what wrote keeps its server connection.
+    fn mind_sequences(&mut self) {
+        let sequences = &self.pools.sequences;
+        if self.session.pin == Some(Pin::Sequence) {
+            sequences.store(true, Ordering::Relaxed);
+        } else if self.flow.writing && sequences.load(Ordering::Relaxed) {
+            self.session.pin = self.session.pin.or(Some(Pin::Sequence));
+        }
+    }
+
+    /// The limit that the session's prepared statements are beyond.
+    pub(super) fn too_many_statements(&self) -> Option<usize> {
+        // Most have few: the settings need not be looked at.
+        const FEW: usize = 100;
+        let many = Some(self.session.prepared()).filter(|many| *many > FEW)?;
+        let limit = self.cluster.pool_settings.load().max_client_prepared;
+        (many > limit).then_some(limit)
     }
 
     /// The server that will answer is settled, so nothing is gained by waiting for the Sync: a

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -70,6 +70,8 @@ pub struct UserPools {
     /// Who logs in to the servers.
     server_user: Arc<str>,
     pub nodes: Vec<Arc<PgPool>>,
+    /// Somebody asked for `currval` or `lastval` here.
+    pub sequences: AtomicBool,
     secret: Arc<ArcSwap<ServerSecret>>,
 }
 
@@ -163,7 +165,8 @@ impl Cluster {
             Pool::new(connector, self.pool_settings.load_full(), budget.clone())
         };
         let nodes = self.nodes.iter().zip(&self.budgets).map(pool).collect();
-        Arc::new(UserPools { user, database, server_user, nodes, secret })
+        let sequences = AtomicBool::new(false);
+        Arc::new(UserPools { user, database, server_user, nodes, sequences, secret })
     }
 
     pub fn all_pools(&self) -> Vec<Arc<UserPools>> {
@@ -324,6 +327,14 @@ impl Cluster {
 
     pub fn is_replica(&self, node: NodeId) -> bool {
         self.monitor.published().load().node(node).role == Role::Replica
+    }
+
+    pub fn replicas(&self) -> NodeSet {
+        let seen = self.monitor.published().load();
+        let mut replicas = NodeSet::default();
+        let all = seen.nodes.iter().filter(|node| node.role == Role::Replica);
+        all.for_each(|node| replicas.insert(node.id));
+        replicas
     }
 
     /// The node is not reached, and there is a primary that reads can go to.

@@ -265,6 +265,10 @@ impl Client {
         if self.batch.frames.is_empty() {
             return Ok(false);
         }
+        if self.too_many_statements().is_some() {
+            let what = "the client has more than pool.max_client_prepared statements";
+            return Err(WireError::Malformed { tag: b'P', what });
+        }
         self.flow.preparing = self.send_ahead(Session::prepare);
         if !self.flow.preparing {
             self.feed_batch();

@@ -54,6 +54,18 @@ impl Params {
         self.find(name).ok().map(|at| &self.0[at].1)
     }
 
+    /// The same, where a server reports a parameter in its words.
+    pub fn spelt_as<'a>(&self, reported: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Params {
+        let mut spelt = self.clone();
+        for (name, value) in reported {
+            let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+            if let Ok(at) = spelt.find(&name) {
+                spelt.0[at].1 = String::from_utf8_lossy(value).into();
+            }
+        }
+        spelt
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -263,6 +275,24 @@ impl Variables {
         }
         self.savepoints.clear();
         self.reset.clear();
+    }
+
+    /// The value of a parameter that the server took back to its own default, while RESET is to
+    /// go back to what the startup packet asked for.
+    pub fn owed(&self, name: &str) -> Option<&Arc<str>> {
+        self.reset.iter().find(|n| ***n == *name)?;
+        self.current.get(name)
+    }
+
+    /// The statements that give a server such parameters in the middle of a transaction.
+    pub fn pay(&mut self) -> String {
+        let mut replay = Replay { sql: String::new(), can_fail: false };
+        for name in std::mem::take(&mut self.reset) {
+            if let Some(value) = self.current.get(&name) {
+                replay.push(&name, Some(value));
+            }
+        }
+        replay.sql
     }
 
     /// What the server has now, as the session lets go of it.

@@ -53,6 +53,9 @@ fn code_and_hint(refusal: &Refusal) -> (&str, &'static str) {
         Refusal::TooManyClients { .. } => {
             ("53300", "Raise the limit named here, or let clients close what they do not use.")
         }
+        Refusal::TooManyStatements { .. } => {
+            ("53400", "Close what is not used any more (DEALLOCATE), or raise the limit.")
+        }
         Refusal::PoolExhausted { .. } => {
             ("53300", "Raise the limit named here, shorten transactions, or raise pool.query_wait.")
         }

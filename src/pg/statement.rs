@@ -41,6 +41,15 @@ impl Statement {
         format!("{NAME_PREFIX}{:x}", self.id)
     }
 
+    pub fn query(&self) -> &[u8] {
+        self.content.split(|byte| *byte == 0).next().unwrap_or_default()
+    }
+
+    /// Memory for its text and its types.
+    pub fn bytes(&self) -> usize {
+        self.content.len() + self.types.get().map_or(0, |types| types.len())
+    }
+
     /// Some server has described it.
     pub fn is_described(&self) -> bool {
         self.types.get().is_some()
@@ -63,8 +72,7 @@ impl Statement {
     pub fn has_types(&self) -> bool {
         const PLANNED: [&[u8]; 8] =
             [b"select", b"with", b"insert", b"update", b"delete", b"values", b"table", b"merge"];
-        let query = self.content.split(|byte| *byte == 0).next().unwrap_or_default();
-        let text = after_comments(query);
+        let text = after_comments(self.query());
         PLANNED.iter().any(|word| {
             text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
         })
@@ -161,6 +169,13 @@ impl Statements {
     /// Tables may not be what they were: what is prepared from now on is analysed anew.
     pub fn renew(&self) {
         self.shared.clear();
+    }
+
+    /// The shared statements that sessions have, with how many do.
+    pub fn used(&self) -> Vec<(Arc<Statement>, usize)> {
+        let clients = |statement: &Arc<Statement>| Arc::strong_count(statement) - 1;
+        let shared = self.shared.iter().map(|(_, statement)| (clients(&statement) - 1, statement));
+        shared.filter(|(clients, _)| *clients > 0).map(|(clients, s)| (s, clients)).collect()
     }
 
     fn number(&self) -> u64 {

@@ -15,10 +15,13 @@ use std::sync::Arc;
 
 type Key = (Arc<str>, Arc<str>, Arc<Params>);
 
+/// The parameters as the server spells them, for whoever asks for the same, and the greeting.
+pub(super) type Welcome = (Arc<Params>, Greeting);
+
 /// Greetings by user, database and startup parameters.
 #[derive(Default)]
 pub struct Welcomes {
-    known: Mutex<HashMap<Key, Greeting>>,
+    known: Mutex<HashMap<Key, Welcome>>,
 }
 
 /// More are not kept: applications have few kinds of connections.
@@ -27,20 +30,17 @@ const KEPT: usize = 1000;
 impl Welcomes {
     /// The greeting, and the parameters as the first who asked brought them: sessions that share
     /// them are known to agree at a glance.
-    pub fn get(&self, pools: &UserPools, params: &Arc<Params>) -> Option<(Arc<Params>, Greeting)> {
+    pub fn get(&self, pools: &UserPools, params: &Arc<Params>) -> Option<Welcome> {
         let key = (pools.user.clone(), pools.database.clone(), params.clone());
-        let known = self.known.lock();
-        known
-            .get_key_value(&key)
-            .map(|((_, _, params), greeting)| (params.clone(), greeting.clone()))
+        self.known.lock().get(&key).cloned()
     }
 
-    pub fn put(&self, pools: &UserPools, params: &Arc<Params>, greeting: Greeting) {
+    pub fn put(&self, pools: &UserPools, params: &Arc<Params>, welcome: Welcome) {
         let mut known = self.known.lock();
         if known.len() >= KEPT {
             known.clear();
         }
-        known.insert((pools.user.clone(), pools.database.clone(), params.clone()), greeting);
+        known.insert((pools.user.clone(), pools.database.clone(), params.clone()), welcome);
     }
 
     pub fn clear(&self) {
@@ -50,7 +50,7 @@ impl Welcomes {
 
 /// Applies the startup parameters on a server and learns what it reports then.
 /// The server itself says which of them are wrong.
-pub(super) async fn learn(mut lease: Lease, params: &Arc<Params>) -> Result<Greeting, Refusal> {
+pub(super) async fn learn(mut lease: Lease, params: &Arc<Params>) -> Result<Welcome, Refusal> {
     let node = lease.entry.node.clone();
     let replay = lease.backend.params.replay(params);
     let mut greeting = (*lease.greeting).clone();
@@ -70,13 +70,15 @@ pub(super) async fn learn(mut lease: Lease, params: &Arc<Params>) -> Result<Gree
             Err(error) => return Err(Refusal::ServerLost { node, cause: error.to_string() }),
         }
     }
+    let params =
+        Arc::new(params.spelt_as(greeting.iter().map(|(name, value)| (&**name, &**value))));
     lease.backend.params = params.clone();
     lease.give_back();
     // A standby says so; a client of the proxy is not to notice.
     greeting.iter_mut().filter(|(n, _)| **n == *b"in_hot_standby").for_each(|(_, v)| {
         *v = b"off"[..].into();
     });
-    Ok(Arc::new(greeting))
+    Ok((params, Arc::new(greeting)))
 }
 
 /// Resets a server that a session leaves, and lends it again if that succeeds.

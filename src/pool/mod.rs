@@ -48,4 +48,6 @@ pub struct Settings {
     pub connecting: usize,
     /// Prepared statements kept on one server connection.
     pub max_prepared: usize,
+    /// Prepared statements of one client.
+    pub max_client_prepared: usize,
 }

@@ -134,6 +134,10 @@ pub enum Pin {
     /// PREPARE name AS …; EXECUTE and `pg_prepared_statements`, which mean the session's own
     /// statements under its own names.
     SqlPrepare,
+    /// `SELECT pg_backend_pid()`: whoever asks means to keep it
+    ProcessId,
+    /// currval, lastval: where nextval ran
+    Sequence,
     /// A SET whose value cannot be replayed (SET TIME ZONE INTERVAL …), set_config(…, false)
     Setting,
     /// The session pool.
@@ -144,13 +148,15 @@ pub enum Pin {
 
 impl Pin {
     /// In the order of their numbers.
-    pub const ALL: [Pin; 9] = [
+    pub const ALL: [Pin; 11] = [
         Pin::TemporaryObject,
         Pin::AdvisoryLock,
         Pin::HoldCursor,
         Pin::Listen,
         Pin::Load,
         Pin::SqlPrepare,
+        Pin::ProcessId,
+        Pin::Sequence,
         Pin::Setting,
         Pin::Mode,
         Pin::Unproven,
@@ -164,6 +170,8 @@ impl Pin {
             Pin::Listen => "listen",
             Pin::Load => "load",
             Pin::SqlPrepare => "sql_prepare",
+            Pin::ProcessId => "process_id",
+            Pin::Sequence => "sequence",
             Pin::Setting => "setting",
             Pin::Mode => "mode",
             Pin::Unproven => "unproven",

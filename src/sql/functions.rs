@@ -45,10 +45,12 @@ const RUN_SQL: &[&str] = &["query_to_xml", "query_to_xmlschema", "query_to_xml_a
 pub(super) enum Call {
     /// A read may call it.
     Harmless,
-    /// It has an effect, or nobody has shown that it has none. `currval`, `lastval` and `nextval`
-    /// are among these: they live on the primary, and `currval` is right only on the connection
-    /// that ran `nextval`, which a session in one transaction keeps anyway.
+    /// It has an effect, or nobody has shown that it has none.
     Effect,
+    /// `currval`, `lastval`: what `nextval` gave on this very connection.
+    Sequence,
+    /// `pg_backend_pid`
+    ProcessId,
     /// `set_config`: its arguments decide.
     SetConfig,
     /// `current_setting`: its argument decides.
@@ -104,6 +106,8 @@ impl Functions {
         match ours {
             true if BUILTIN.contains(name) => Call::Harmless,
             _ if listed(&self.harmless) => Call::Harmless,
+            true if matches!(name, "currval" | "lastval") => Call::Sequence,
+            true if name == "pg_backend_pid" => Call::ProcessId,
             true if WITH_EFFECT.contains(name) && !RUN_SQL.contains(&name) => Call::Effect,
             _ => Call::Unknown,
         }

@@ -12,8 +12,23 @@ pub(super) fn select(stmt: &nodes::SelectStmt, functions: &Functions) -> Part {
     let part = look(Node::SelectStmt(stmt), functions);
     match lone_set_config(stmt) {
         Some(Config::Session(step)) => Part { step, ..part },
+        _ if part.step == Step::Plain && tells_process(stmt, functions) => {
+            part.step(Step::Pin(Pin::ProcessId))
+        }
         _ => part,
     }
+}
+
+/// The process id of the connection is a column of the answer; not a part of a condition, as in
+/// `pid <> pg_backend_pid()`.
+fn tells_process(stmt: &nodes::SelectStmt, functions: &Functions) -> bool {
+    stmt.target_list().iter().any(|target| match target.val() {
+        Node::FuncCall(call) => {
+            let (schema, name) = function_name(call);
+            functions.call(schema, name) == Call::ProcessId
+        }
+        _ => false,
+    })
 }
 
 /// INSERT, UPDATE, DELETE or MERGE.
@@ -47,8 +62,9 @@ fn look(root: Node<'_>, functions: &Functions) -> Part {
 /// most of all the one whose end is not.
 fn rank(step: &Step) -> u8 {
     match step {
-        Step::Pin(Pin::Setting) => 5,
-        Step::Pin(Pin::SqlPrepare) => 4,
+        Step::Pin(Pin::Setting) => 6,
+        Step::Pin(Pin::SqlPrepare) => 5,
+        Step::Pin(Pin::Sequence) => 4,
         Step::Pin(_) => 3,
         Step::Hidden => 2,
         Step::Releases | Step::Defines => 1,
@@ -101,7 +117,8 @@ fn function(
     let (schema, name) = function_name(call);
     match functions.call(schema, name) {
         Call::Harmless => (None, Step::Plain),
-        Call::Effect => (Some(Why::Function), Step::Plain),
+        Call::Effect | Call::ProcessId => (Some(Why::Function), Step::Plain),
+        Call::Sequence => (Some(Why::Function), Step::Pin(Pin::Sequence)),
         Call::Unknown => (Some(Why::Function), Step::Hidden),
         Call::SessionLock => (Some(Why::Function), Step::Pin(Pin::AdvisoryLock)),
         Call::SessionUnlock => (Some(Why::Function), Step::Releases),

@@ -4,10 +4,12 @@
 
 mod nodes;
 mod peers;
+mod prepared;
 mod stats;
 
 pub use nodes::{Cluster, Node, PoolLimits};
 pub use peers::{Client, ClientState, Pool, Route, Server, ServerState};
+pub use prepared::Prepared;
 pub use stats::Stats;
 
 use serde::{Serialize, Serializer};
@@ -30,6 +32,8 @@ pub struct Proxy {
     pub pools: Vec<Pool>,
     pub clients: Vec<Client>,
     pub servers: Vec<Server>,
+    /// Shared prepared statements that clients have, the most used first.
+    pub prepared: Vec<Prepared>,
     pub stats: Vec<Stats>,
 }
 
@@ -46,6 +50,7 @@ impl Proxy {
             pools: Vec::new(),
             clients: Vec::new(),
             servers: Vec::new(),
+            prepared: Vec::new(),
             stats: Vec::new(),
         }
     }

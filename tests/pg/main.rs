@@ -15,3 +15,4 @@ mod replica_loss;
 mod shared;
 mod splits;
 mod strange_servers;
+mod timeouts;

@@ -39,7 +39,7 @@ async fn a_statement_is_prepared_again_on_a_backend_that_does_not_have_it() {
     let servers = cluster().start().await.unwrap();
     let running = proxy(&servers).with("pool", "size = 2").start().await;
     let (client, other) = (running.connect().await, running.connect().await);
-    let statement = client.prepare("SELECT pg_backend_pid(), $1::int4").await.unwrap();
+    let statement = client.prepare("SELECT 0 + pg_backend_pid(), $1::int4").await.unwrap();
     let ask = async |n: i32| {
         let row = client.query_one(&statement, &[&n]).await.unwrap();
         assert_eq!(row.get::<_, i32>(1), n);
@@ -93,4 +93,28 @@ async fn a_prepared_read_runs_on_every_replica() {
         nodes.insert(route(&client).await.0);
     }
     assert_eq!(nodes, HashSet::from(["b".to_owned(), "c".to_owned()]));
+}
+
+#[tokio::test]
+async fn the_statements_of_clients_are_listed_and_limited() {
+    let servers = cluster().start().await.unwrap();
+    let running = proxy(&servers).with("pool", "max_client_prepared = 100").start().await;
+    let (one, two) = (running.connect().await, running.connect().await);
+    let _both =
+        (one.prepare("SELECT 'both'").await.unwrap(), two.prepare("SELECT 'both'").await.unwrap());
+    let mut kept = Vec::new();
+    for n in 1..100 {
+        kept.push(one.prepare(&format!("SELECT {n}")).await.unwrap());
+    }
+    let error = one.prepare("SELECT 100").await.unwrap_err();
+    assert_eq!(error.code().unwrap().code(), "53400");
+    let listed = running.admin("SHOW PREPARED").await;
+    assert_eq!(listed.len(), 100);
+    let first: Vec<&str> = listed[0].iter().map(|v| v.as_deref().unwrap_or("-")).collect();
+    assert!(matches!(first[..], ["test", _, "2", _, "-", "SELECT 'both'"]), "{first:?}");
+    kept.pop();
+    // Closing travels with what comes next.
+    let again = one.prepare("SELECT 100").await;
+    let again = if again.is_err() { one.prepare("SELECT 100").await } else { again };
+    assert_eq!(again.unwrap().columns().len(), 1);
 }

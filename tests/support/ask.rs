@@ -36,7 +36,7 @@ pub async fn value(client: &Client, sql: &str) -> String {
 
 /// The process id of the primary's backend that serves this client now.
 pub async fn backend(client: &Client) -> String {
-    value(client, "SELECT pg_backend_pid()").await
+    value(client, "SELECT 0 + pg_backend_pid()").await
 }
 
 /// Node and reason of the last decision.
@@ -67,6 +67,13 @@ pub async fn refused(client: &Client, sql: &str) -> String {
 impl Running {
     pub fn cluster(&self) -> &Arc<Cluster> {
         &self.proxy.console.engine.clusters[0]
+    }
+
+    /// Why clients keep their server connections, in the order of their logins; empty: they do not.
+    pub async fn pins(&self) -> Vec<String> {
+        const PIN: usize = 13;
+        let clients = self.admin("SHOW CLIENTS").await;
+        clients.iter().map(|row| row[PIN].clone().unwrap_or_default()).collect()
     }
 
     /// The pools on the node with this place in the configuration, added up.

@@ -9,6 +9,7 @@ mod help;
 mod lists;
 mod nodes;
 mod pools;
+mod prepared;
 mod servers;
 mod stats;
 mod version;
@@ -35,6 +36,7 @@ pub(super) static SHOWS: &[Show] = &[
     clients::SHOW,
     servers::SHOW,
     pools::SHOW,
+    prepared::SHOW,
     nodes::SHOW,
     databases::SHOW,
     stats::SHOW,

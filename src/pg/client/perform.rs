@@ -72,7 +72,10 @@ impl Client {
     fn hope(&self, tries: &Tries) -> Hope {
         let renewal = !tries.renewed && self.batch.is_renewable() && self.batch.is_atomic();
         match self.is_movable() {
-            true => Hope::Elsewhere { renewal },
+            true => {
+                let standby = self.node.is_some_and(|node| self.cluster.is_replica(node));
+                Hope::Elsewhere { renewal, standby }
+            }
             false if renewal => Hope::Renewal,
             false => Hope::None,
         }
@@ -81,13 +84,34 @@ impl Client {
     /// What the server has to know ahead of the batch: the session's parameters, and statements
     /// that are not to have changed. The answer is waited for only where it matters.
     async fn make_ready(&mut self) -> Result<(), Ended> {
-        if self.session.tx == Tx::Idle && self.send_ahead(Session::replay) {
+        let wait = match self.session.tx {
+            Tx::Idle => self.replay(),
+            Tx::Open => self.send_ahead(Session::repay),
+            Tx::Failed => false,
+        };
+        if wait {
             self.exchange_ahead().await?;
         }
         if self.send_ahead(Session::prepare) {
             self.exchange_ahead().await?;
         }
         Ok(())
+    }
+
+    /// The session's parameters; and no sequence of another session's, where that matters.
+    fn replay(&mut self) -> bool {
+        let me = self.entry.id;
+        if self.batch.asks_sequence() {
+            self.pools.sequences.store(true, Ordering::Relaxed);
+        }
+        let matter = self.pools.sequences.load(Ordering::Relaxed);
+        self.send_ahead(|session, _, to| {
+            if matter && to.backend.last_session != me {
+                to.forget_sequences();
+            }
+            to.backend.last_session = me;
+            session.replay(to)
+        })
     }
 
     async fn exchange_ahead(&mut self) -> Result<(), Ended> {
@@ -165,6 +189,9 @@ impl Client {
             // The primary is where a read goes that nobody else can answer.
             if self.cluster.is_replica(node) {
                 avoid.insert(node);
+            }
+            if matches!(ended, Ended::Retry(fault) if fault.is_of_a_standby()) {
+                *avoid = self.cluster.replicas();
             }
             if matches!(ended, Ended::ServerLost(_)) {
                 self.cluster.monitor.report_failure(node, "connection lost");

@@ -13,7 +13,7 @@ use std::sync::Arc;
 impl Session {
     /// Sends ahead what makes the server's parameters those of this session.
     /// True: wait for the answer before the batch is sent.
-    pub fn replay(&mut self, _: &Batch, to: &mut Outgoing<'_>) -> bool {
+    pub fn replay(&self, to: &mut Outgoing<'_>) -> bool {
         if Arc::ptr_eq(&to.backend.params, self.variables.current()) {
             return false;
         }
@@ -22,11 +22,18 @@ impl Session {
         if replay.sql.is_empty() {
             return false;
         }
-        // A simple query also destroys the unnamed statement.
-        to.backend.prepared.unnamed = None;
-        wire::put_query(to.out, replay.sql.as_bytes());
-        to.owed.push(Owed::Replay);
+        to.run(&replay.sql);
         replay.can_fail
+    }
+
+    /// In the middle of a transaction: gives the server back what a RESET there was to go back to.
+    /// Its answer need not be waited for.
+    pub fn repay(&mut self, _: &Batch, to: &mut Outgoing<'_>) -> bool {
+        let sql = self.variables.pay();
+        if !sql.is_empty() {
+            to.run(&sql);
+        }
+        false
     }
 
     /// Sends ahead the statements that a batch uses and that this server lacks, where clients were
@@ -128,5 +135,19 @@ impl Session {
                 Passage::Forward
             }
         }
+    }
+}
+
+impl Outgoing<'_> {
+    /// A simple query of ours, whose answer is swallowed. It destroys the unnamed statement.
+    fn run(&mut self, sql: &str) {
+        self.backend.prepared.unnamed = None;
+        wire::put_query(self.out, sql.as_bytes());
+        self.owed.push(Owed::Replay);
+    }
+
+    /// `currval` is about what this session did.
+    pub fn forget_sequences(&mut self) {
+        self.run("DISCARD SEQUENCES");
     }
 }

@@ -159,6 +159,21 @@ impl Batch {
         })
     }
 
+    /// It asks for what `nextval` gave this session last.
+    pub fn asks_sequence(&self) -> bool {
+        self.any_step(&Step::Pin(Pin::Sequence))
+    }
+
+    fn any_step(&self, step: &Step) -> bool {
+        self.frames.iter().any(|frame| match &frame.item {
+            Item::Query(analysis) => analysis.steps.contains(step),
+            Item::Bind { statement: Some(statement), .. } => {
+                statement.analysis.steps.contains(step)
+            }
+            _ => false,
+        })
+    }
+
     /// SQL of it means statements by their names.
     pub(super) fn names_statements(&self) -> bool {
         self.frames.iter().any(|frame| match &frame.item {

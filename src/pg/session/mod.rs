@@ -60,6 +60,8 @@ pub struct Backend {
     pub params: Arc<Params>,
     /// Prepared statements kept at most.
     pub max_prepared: usize,
+    /// The client that was served last.
+    pub last_session: u64,
 }
 
 /// A prepared statement under the client's own name.

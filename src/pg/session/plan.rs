@@ -160,10 +160,8 @@ impl Planner<'_> {
                 continue;
             };
             let same = |named: &&mut Named| Arc::ptr_eq(&named.statement, old);
-            if let Some(query) = old.content.split(|byte| *byte == 0).next()
-                && session.named.values_mut().any(|named| same(&named))
-            {
-                let new = self.statement(session, &old.content, query);
+            if session.named.values_mut().any(|named| same(&named)) {
+                let new = self.statement(session, &old.content, old.query());
                 for named in session.named.values_mut().filter(same) {
                     *named = Named { statement: new.clone(), seen: false };
                 }

@@ -41,7 +41,8 @@ pub enum Hope {
     /// Preparing the batch's statements anew.
     Renewal,
     /// That, where no types are known to the client (`renewal`), or asking another node.
-    Elsewhere { renewal: bool },
+    /// `standby`: what only a standby says may be hidden, too.
+    Elsewhere { renewal: bool, standby: bool },
 }
 
 impl Hope {
@@ -52,9 +53,11 @@ impl Hope {
     fn hides(self, fault: &Fault) -> bool {
         match self {
             Hope::None => false,
-            Hope::Renewal | Hope::Elsewhere { renewal: true } if fault.is_stale_plan() => true,
+            Hope::Renewal | Hope::Elsewhere { renewal: true, .. } if fault.is_stale_plan() => true,
             Hope::Renewal => false,
-            Hope::Elsewhere { .. } => is_worth_another_node(fault),
+            Hope::Elsewhere { standby, .. } => {
+                is_worth_another_node(fault) || (standby && fault.is_of_a_standby())
+            }
         }
     }
 }
@@ -181,7 +184,7 @@ impl Session {
     ) -> Result<Passage, Desync> {
         match header.tag {
             b'D' | b'd' => return from.row(header.tag),
-            b'S' => return Ok(self.parameter(body, from)),
+            b'S' => return Ok(self.parameter(body, from, to)),
             b'N' | b'A' => return Ok(from.unless_replaying()),
             b'E' => return self.error(body, from, to),
             b'Z' => return self.ready_for_query(body, from),
@@ -268,7 +271,12 @@ impl Session {
 
     /// PostgreSQL reports some parameters whenever they change, by whatever means: for those its
     /// word is better than our reading of the statement.
-    fn parameter(&mut self, body: &[u8], from: &mut Incoming<'_>) -> Passage {
+    fn parameter(
+        &mut self,
+        body: &[u8],
+        from: &mut Incoming<'_>,
+        to: &mut Delivery<'_, '_>,
+    ) -> Passage {
         if matches!(from.owed.head(), Some(Owed::Replay)) {
             return Passage::Swallow;
         }
@@ -282,11 +290,20 @@ impl Session {
             | "is_superuser"
             | "session_authorization"
             | "scram_iterations" => Passage::Forward,
-            _ => {
-                let value = SetValue::Text(String::from_utf8_lossy(value).into());
-                self.variables.set(&name, &value);
-                Passage::Forward
-            }
+            _ => match self.variables.owed(&name) {
+                Some(ours) => {
+                    let mut out = BytesMut::new();
+                    let (start, _) = wire::cstr(body).unwrap_or((body, body));
+                    wire::put_parameter_status(&mut out, start, ours.as_bytes());
+                    to.say(&out);
+                    Passage::Swallow
+                }
+                None => {
+                    let value = SetValue::Text(String::from_utf8_lossy(value).into());
+                    self.variables.set(&name, &value);
+                    Passage::Forward
+                }
+            },
         }
     }
 
@@ -451,8 +468,5 @@ fn is_decided(mut rest: &[u8], announcements: &[u8]) -> bool {
 
 /// Errors that come from the node, not from the statement.
 fn is_worth_another_node(fault: &Fault) -> bool {
-    matches!(
-        &fault.code,
-        b"25006" | b"40001" | b"57P01" | b"57P02" | b"57P03" | b"57P05" | b"53300"
-    )
+    matches!(&fault.code, b"40001" | b"57P01" | b"57P02" | b"57P03" | b"57P05" | b"53300")
 }

@@ -138,6 +138,12 @@ impl Fault {
         &self.code == b"0A000" && self.routine == "RevalidateCachedQuery"
     }
 
+    /// What a standby says of statements that a primary may answer: of writes, of unlogged tables
+    /// and serializable transactions, and of functions that do not work during recovery.
+    pub fn is_of_a_standby(&self) -> bool {
+        matches!(&self.code, b"25006" | b"0A000" | b"55000") && !self.is_stale_plan()
+    }
+
     pub fn sqlstate(&self) -> &str {
         std::str::from_utf8(&self.code).unwrap_or("XX000")
     }
