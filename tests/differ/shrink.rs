@@ -45,10 +45,7 @@ async fn drop_chunks(
     script
 }
 
-async fn drop_messages(
-    mut script: Script,
-    fails: &mut impl AsyncFnMut(&Script) -> bool,
-) -> Script {
+async fn drop_messages(mut script: Script, fails: &mut impl AsyncFnMut(&Script) -> bool) -> Script {
     for at in 0..script.steps.len() {
         // The last message stays: it makes the server answer.
         let mut message = script.steps[at].messages.len() - 1;

@@ -91,8 +91,11 @@ impl Client {
 
     async fn keep_a_table(&mut self, session: &mut Session) -> Result<(), Over> {
         let number = self.number;
-        self.ask(session, &format!("CREATE TEMP TABLE mine (a int); INSERT INTO mine VALUES ({number})"))
-            .await?;
+        self.ask(
+            session,
+            &format!("CREATE TEMP TABLE mine (a int); INSERT INTO mine VALUES ({number})"),
+        )
+        .await?;
         session.state.kept[0] = 1;
         self.look(session).await?;
         let seen = self.ask(session, "SELECT string_agg(a::text, ',') FROM pg_temp.mine").await?;

@@ -14,11 +14,8 @@ async fn a_statement_timeout_ends_the_statement_and_no_session() {
     let running = proxy(&servers).with("pool", "size = 1").start().await;
     let mut limited = Wire::start(running.postgres).await;
     let mut free = Wire::start(running.postgres).await;
-    let options = [
-        ("user", "postgres"),
-        ("database", "postgres"),
-        ("options", "-c statement_timeout=30ms"),
-    ];
+    let options =
+        [("user", "postgres"), ("database", "postgres"), ("options", "-c statement_timeout=30ms")];
     let mut from_the_start = Wire::start_with(running.postgres, &startup(0, &options)).await;
     limited.run("SET statement_timeout = '30ms'").await;
     for client in [&mut limited, &mut from_the_start] {

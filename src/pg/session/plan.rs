@@ -81,12 +81,7 @@ impl Planner<'_> {
         }
     }
 
-    fn query(
-        &self,
-        batch: &mut Batch,
-        body: &[u8],
-        cut: bool,
-    ) -> Result<Arc<Analysis>, WireError> {
+    fn query(&self, batch: &mut Batch, body: &[u8], cut: bool) -> Result<Arc<Analysis>, WireError> {
         let analysis = if cut {
             unseen(body)
         } else {

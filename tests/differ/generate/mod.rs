@@ -5,9 +5,9 @@ mod kinds;
 mod pipelines;
 mod values;
 
-use crate::support::dice::Dice;
 use crate::script::{Message, Script, Step};
 use crate::stage::CLIENTS;
+use crate::support::dice::Dice;
 use kinds::{KINDS, Kind, Says};
 
 /// Steps of a script.

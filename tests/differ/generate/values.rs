@@ -136,7 +136,9 @@ pub fn show(author: &mut Author) -> String {
     let (name, _) = parameter(author);
     match author.dice.below(5) {
         // PostgreSQL keeps the name of a parameter with a dot for the rest of the connection.
-        0..4 if name.contains('.') => format!("SELECT coalesce(current_setting('{name}', true), '')"),
+        0..4 if name.contains('.') => {
+            format!("SELECT coalesce(current_setting('{name}', true), '')")
+        }
         0 | 1 => format!("SHOW {name}"),
         2 | 3 => format!("SELECT current_setting('{name}', true)"),
         _ => "SELECT current_setting('work_mem'), coalesce(current_setting('my.own', true), ''), \
