@@ -46,7 +46,7 @@ fn number(name: &str, otherwise: u64) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn generated_conversations_are_the_same_with_and_without_the_proxy() {
-    let (first, count) = (number("TIDEGATE_TEST_SEED", 0), number("TIDEGATE_TEST_SEEDS", 40));
+    let (first, count) = (number("TIDEGATE_TEST_SEED", 0), number("TIDEGATE_TEST_SEEDS", 16));
     let most = number("TIDEGATE_TEST_FAILURES", 1);
     let stage = Stage::start("max_prepared = 3\nsize = 6").await;
     let mut failures = Vec::new();
