@@ -70,7 +70,7 @@ fn the_least_gives_every_default() {
             .into();
     assert_eq!(loopback, ["127.0.0.1:6432", "127.0.0.1:6433", "127.0.0.1:6480"]);
     let orders = &settings.clusters["orders"];
-    assert_eq!(orders.route.consistency, route::Consistency::Bounded);
+    assert_eq!(orders.route.consistency, route::Consistency::Session);
     assert_eq!(orders.route.max_staleness, Duration::from_secs(1));
     assert_eq!(orders.pool.mode, pool::Mode::Transaction);
     assert_eq!((orders.pool.size, orders.pool.max_clients), (20, 5000));

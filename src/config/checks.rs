@@ -162,7 +162,8 @@ fn numbers(path: &str, cluster: &Cluster, reading: &mut Reading<'_>) {
         reading.wrong(&format!("{path}.pool.max_per_node"), says, Some(hint));
     }
     let (route, interval) = (&cluster.route, cluster.monitor.interval);
-    if route.consistency == Consistency::Bounded && route.max_staleness <= interval {
+    let bounded = matches!(route.consistency, Consistency::Bounded | Consistency::Session);
+    if bounded && route.max_staleness <= interval {
         let says = format!(
             "is not more than {path}.monitor.interval, {interval:?}: replicas will hardly ever be fresh enough"
         );

@@ -145,8 +145,9 @@ choices! {
     FailoverMode { "off" => FailoverMode::Off } later ["manual", "automatic"]
     route::Consistency {
         "eventual" => route::Consistency::Eventual, "bounded" => route::Consistency::Bounded,
+        "session" => route::Consistency::Session, "strong" => route::Consistency::Strong,
         "primary" => route::Consistency::Primary,
-    } later ["session", "strong"]
+    } later []
     route::Fallback {
         "primary" => route::Fallback::Primary, "error" => route::Fallback::Error,
     } later ["wait"]

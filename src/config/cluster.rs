@@ -69,6 +69,8 @@ options! {
         key database: String = "postgres" => .restart();
         /// How often each node is asked for its role and position.
         key interval: Duration = "100ms" => .limits(10, 60 * SECOND).restart();
+        /// How often it may be asked when reads wait for news, however many do.
+        key shortest_interval: Duration = "1ms" => .limits(0, 60 * SECOND).restart();
         /// How long a node may take to answer before it counts as unreachable.
         key probe_timeout: Duration = "1s" => .limits(10, 60 * SECOND).restart();
     } refused {
@@ -96,8 +98,11 @@ options! {
     /// Where reads may go. Writes go to the primary, always.
     for route::Settings {
         /// What a read is promised. "eventual": any healthy replica; "bounded": a replica that
-        /// misses nothing older than max_staleness; "primary": never a replica.
-        key consistency: route::Consistency = "bounded";
+        /// misses nothing older than max_staleness; "session": such a replica that also shows
+        /// all that the session did and has seen; "strong": a replica that shows all that was
+        /// acknowledged to anybody before the read arrived; "primary": never a replica.
+        /// SET tidegate.consistency changes it for a session.
+        key consistency: route::Consistency = "session";
         /// How old the data of a replica may be at most, by this proxy's own clock.
         key max_staleness: Duration = "1s" => .limits(1, DAY);
         /// How long a read waits for a replica to become fresh enough.

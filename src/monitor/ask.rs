@@ -61,7 +61,7 @@ impl<P: Probe> Asker<P> {
                 Err(error) => break error,
             }
             answers += 1;
-            if let Err(error) = self.pause(&mut line, asked + self.settings.interval).await {
+            if let Err(error) = self.pause(&mut line, asked).await {
                 break error;
             }
         };
@@ -70,11 +70,15 @@ impl<P: Probe> Asker<P> {
     }
 
     /// Waits for the next turn, or for someone in a hurry. An error when the line dies meanwhile.
-    async fn pause(&self, line: &mut P::Line, until: Instant) -> Result<(), ProbeError> {
+    async fn pause(&self, line: &mut P::Line, asked: Instant) -> Result<(), ProbeError> {
+        let hurry = async {
+            self.hurry.notified().await;
+            sleep_until((asked + self.settings.shortest_interval).into()).await;
+        };
         tokio::select! {
-            // All three are cancel-safe; a hurry that loses the race stays for the next pause.
-            () = sleep_until(until.into()) => Ok(()),
-            () = self.hurry.notified() => Ok(()),
+            // A hurry that loses the race is answered by the turn that won it.
+            () = sleep_until((asked + self.settings.interval).into()) => Ok(()),
+            () = hurry => Ok(()),
             () = line.lost() => Err(ProbeError::Lost("closed by the node".to_string())),
         }
     }

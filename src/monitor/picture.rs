@@ -161,6 +161,7 @@ impl Picture {
                 Role::Primary => node.asked,
                 _ => node.fresh.map(|(_, fresh)| fresh),
             },
+            away: node.silent_at,
             claimed_lag_us: says.and_then(|says| says.claimed_lag_us),
             bytes_behind: newest.zip(position).and_then(|(to, from)| from.bytes_behind(to)),
             version: says.map(|says| says.version.clone()),

@@ -16,7 +16,7 @@ use crate::net::tls::{ALPN_POSTGRESQL, Channel, ClientMode};
 use crate::net::{Stream, tune_client};
 use crate::pool::Mode;
 use crate::refusal::Refusal;
-use crate::route::Wants;
+use crate::route::{Consistency, Known, Wants};
 use crate::sql::Pin;
 use crate::topology::NodeSet;
 use bytes::{BufMut, BytesMut};
@@ -404,7 +404,13 @@ async fn greet(
         return Ok(known);
     }
     let (avoid, turn) = (NodeSet::default(), cluster.turn());
-    let errand = Errand { wants: Wants::Read, consistency: None, avoid, turn };
+    let errand = Errand {
+        wants: Wants::Read,
+        consistency: Some(Consistency::Bounded),
+        known: Known::default(),
+        avoid,
+        turn,
+    };
     let found = cluster.find(pools, errand).await?;
     let welcome = welcome::learn(found.lease, &params).await?;
     cluster.welcomes.put(pools, &params, welcome.clone());

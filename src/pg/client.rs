@@ -25,7 +25,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Where the bytes of the running batch stand.
 #[derive(Debug, Default)]
@@ -312,6 +312,8 @@ impl Client {
     fn unlink(&mut self) -> bool {
         self.entry.set_state(ClientState::Idle);
         if let Some(node) = self.node.take() {
+            let is_primary = !self.cluster.is_replica(node);
+            self.session.known.answered(node, is_primary, Instant::now());
             self.cluster.end(node);
         }
         self.entry.unlink()

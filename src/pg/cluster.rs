@@ -8,7 +8,7 @@ use super::welcome::Welcomes;
 use crate::monitor::Handle;
 use crate::pool::{self, Budget, Limit, Pool, PoolError};
 use crate::refusal::Refusal;
-use crate::route::{self, Ask, Because, Consistency, Decision, Fallback, Target, Wants};
+use crate::route::{self, Ask, Because, Consistency, Decision, Fallback, Known, Target, Wants};
 use crate::sql::Classifier;
 use crate::topology::{NodeId, NodeSet, Role};
 use arc_swap::ArcSwap;
@@ -81,6 +81,7 @@ pub struct Errand {
     pub wants: Wants,
     /// What the session asked for; `None`: what the cluster is configured for.
     pub consistency: Option<Consistency>,
+    pub known: Known,
     /// Nodes that failed it already.
     pub avoid: NodeSet,
     /// Its turn among equal nodes: [`Cluster::turn`], the same for all looks at one errand, or
@@ -173,6 +174,13 @@ impl Cluster {
         self.pools.lock().values().cloned().collect()
     }
 
+    /// Closes the server connections to a database that no client uses now: they would be in the
+    /// way of what needs it for itself.
+    pub fn close_idle(&self, database: &str) {
+        let pools = self.all_pools().into_iter().filter(|pools| *pools.database == *database);
+        pools.for_each(|pools| pools.nodes.iter().for_each(|pool| pool.retire_all()));
+    }
+
     /// The next turn among equal nodes.
     pub fn turn(&self) -> u32 {
         self.tie.fetch_add(1, Ordering::Relaxed)
@@ -228,6 +236,10 @@ impl Cluster {
             let Some(left) = limit.checked_sub(started.elapsed()).filter(|l| !l.is_zero()) else {
                 return Err(self.gave_up(decision.because, cause, started.elapsed()));
             };
+            if decision.because == Because::NoFreshReplica {
+                // Whoever waits shares the answers.
+                self.monitor.nudge();
+            }
             let changes = changes.get_or_insert_with(|| self.monitor.published().changes());
             // Something may have changed before we subscribed: look again soon in any case.
             let _ = tokio::time::timeout(left.min(RECHECK), changes.changed()).await;
@@ -241,6 +253,8 @@ impl Cluster {
             wants: errand.wants,
             consistency: errand.consistency.unwrap_or(live.route.consistency),
             max_staleness: live.route.max_staleness,
+            known: errand.known,
+            arrived: started,
             avoid: errand.avoid,
             fallback: Fallback::Error,
             tie: errand.turn,

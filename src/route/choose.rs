@@ -71,14 +71,30 @@ fn compare(work: u32, node: &NodeView, than: u32, other: &NodeView) -> std::cmp:
 }
 
 fn is_eligible(ask: &Ask, node: &NodeView, oldest: Option<Instant>) -> bool {
+    // Unknown freshness is too old for everyone.
+    let shows = |since: Option<Instant>| {
+        node.fresh_as_of.is_some_and(|fresh| since.is_none_or(|since| fresh >= since))
+    };
     is_candidate(ask, node)
         && match ask.consistency {
             Consistency::Eventual => true,
-            Consistency::Bounded => {
-                node.fresh_as_of.is_some_and(|fresh| oldest.is_none_or(|oldest| fresh >= oldest))
+            Consistency::Bounded => shows(oldest),
+            Consistency::Session => {
+                shows(oldest.max(ask.known.primary)) && is_no_step_back(ask, node, shows)
             }
+            Consistency::Strong => shows(Some(ask.arrived)),
             Consistency::Primary => false,
         }
+}
+
+/// A replica does not go back, unless it was away in between. Another one shows what the last one
+/// showed at an instant if it shows what the primary had acknowledged then, which was no less.
+fn is_no_step_back(ask: &Ask, node: &NodeView, shows: impl Fn(Option<Instant>) -> bool) -> bool {
+    match ask.known.replica {
+        Some((last, at)) if last == node.id && node.away.is_none_or(|away| away < at) => true,
+        Some((_, at)) => shows(Some(at)),
+        None => true,
+    }
 }
 
 /// It may answer reads, whenever it is fresh enough.

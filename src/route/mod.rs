@@ -7,7 +7,7 @@ pub use choose::{may_wait_for_replica, route};
 
 use crate::sql::Why;
 use crate::topology::{NodeId, NodeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What a read is promised. See ARCHITECTURE.md, "Freshness".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,18 +16,29 @@ pub enum Consistency {
     Eventual,
     /// A replica whose staleness is within `max_staleness`.
     Bounded,
+    /// Such a replica that misses nothing of what the session did and saw.
+    Session,
+    /// A replica that misses nothing that was acknowledged before the read arrived.
+    Strong,
     /// Never a replica.
     Primary,
 }
 
 impl Consistency {
-    pub const ALL: [Consistency; 3] =
-        [Consistency::Eventual, Consistency::Bounded, Consistency::Primary];
+    pub const ALL: [Consistency; 5] = [
+        Consistency::Eventual,
+        Consistency::Bounded,
+        Consistency::Session,
+        Consistency::Strong,
+        Consistency::Primary,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
             Consistency::Eventual => "eventual",
             Consistency::Bounded => "bounded",
+            Consistency::Session => "session",
+            Consistency::Strong => "strong",
             Consistency::Primary => "primary",
         }
     }
@@ -53,12 +64,34 @@ pub enum Fallback {
     Error,
 }
 
+/// What a session knows already; what it reads next must not be older.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// When the primary last answered it.
+    pub primary: Option<Instant>,
+    /// The replica that answered it since, and when that was.
+    pub replica: Option<(NodeId, Instant)>,
+}
+
+impl Known {
+    /// A node answered at `at`: `is_primary` or a replica.
+    pub fn answered(&mut self, node: NodeId, is_primary: bool, at: Instant) {
+        match is_primary {
+            true => *self = Known { primary: Some(at), replica: None },
+            false => self.replica = Some((node, at)),
+        }
+    }
+}
+
 /// What is asked for: one batch or one transaction.
 #[derive(Clone, Copy, Debug)]
 pub struct Ask {
     pub wants: Wants,
     pub consistency: Consistency,
     pub max_staleness: Duration,
+    pub known: Known,
+    /// When the read arrived.
+    pub arrived: Instant,
     /// Nodes that already failed this very statement.
     pub avoid: NodeSet,
     /// What to do when no replica is fresh enough. Who may still wait asks with `Error` first,

@@ -105,6 +105,8 @@ pub enum Step {
     Hidden,
     /// It may take away what pinned the session: CLOSE, UNLISTEN, an advisory unlock.
     Releases,
+    /// DROP DATABASE, or ALTER DATABASE … RENAME: nobody may be connected to it.
+    Empties(Box<str>),
     /// It may change what the columns of a table are: CREATE, ALTER, and DROP, which may also take
     /// away what pinned the session.
     Defines,

@@ -146,6 +146,12 @@ fn definition(stmt: Node<'_>, text: &str) -> Part {
         false => Step::Defines,
     };
     match stmt {
+        Node::DropdbStmt(stmt) => {
+            part.step(Step::Empties(stmt.dbname().unwrap_or_default().into()))
+        }
+        Node::RenameStmt(stmt) if stmt.rename_type == nodes::ObjectType::OBJECT_DATABASE => {
+            part.step(Step::Empties(stmt.subname().unwrap_or_default().into()))
+        }
         Node::DropStmt(_) => part.step(step),
         _ => part.step(step).pin(pin.or(mentioned.then_some(Pin::TemporaryObject))),
     }

@@ -44,6 +44,23 @@ async fn currval_is_what_this_session_drew() {
 }
 
 #[tokio::test]
+async fn a_database_can_be_dropped_once_its_clients_are_gone() {
+    let servers = cluster().replicas(1).sql("CREATE DATABASE d").start().await.unwrap();
+    servers.caught_up().await.unwrap();
+    let running = proxy(&servers).start().await;
+    let admin = running.connect().await;
+    for (database, change) in [("d", "ALTER DATABASE d RENAME TO e"), ("e", "DROP DATABASE e")] {
+        let url = running.url("postgres", database);
+        for sql in ["SELECT 1", "CREATE TEMP TABLE t (a int)"] {
+            let client = running.connect_with(&url).await.unwrap();
+            client.batch_execute(sql).await.unwrap();
+        }
+        // Its server connections stay in their pools, ready for the next client.
+        admin.batch_execute(change).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn what_a_standby_cannot_answer_is_answered_by_the_primary() {
     let servers = cluster()
         .replicas(2)

@@ -6,6 +6,7 @@ mod support;
 
 mod affinity;
 mod clean;
+mod consistency;
 mod failures;
 mod kept;
 mod lifetime;

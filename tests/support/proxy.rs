@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use tidegate::app::run::Proxy;
 use tidegate::config;
 
+const ROUTE: &str = "[clusters.test.route]\n";
+
 /// A running proxy; `stop` drains it, dropping it leaves its tasks to the test's runtime.
 pub struct Running {
     pub proxy: Proxy,
@@ -106,11 +108,23 @@ impl Wanted {
         }
         text.push_str("]\nmonitor = { user = \"postgres\" }\n");
         text.push_str(&self.cluster);
-        text.push_str(&self.sections);
+        text.push_str(&self.sections.replace(ROUTE, &format!("{ROUTE}{}", self.consistency())));
+        if !self.sections.contains(ROUTE) {
+            text.push_str(&format!("{ROUTE}{}", self.consistency()));
+        }
         if !self.sections.contains("[clusters.test.auth]") {
             text.push_str("[clusters.test.auth]\nmethod = \"trust\"\n");
         }
         text
+    }
+
+    /// Most tests say what a replica answers by what its data is, and are sure of it only if the
+    /// session's own writes do not count.
+    fn consistency(&self) -> &'static str {
+        match self.sections.contains("consistency = ") {
+            true => "",
+            false => "consistency = \"bounded\"\n",
+        }
     }
 
     /// Starts it and waits until it knows the roles of its nodes.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tidegate::lab::postgres::Node;
 use tidegate::monitor::{Handle, Member, Settings, start};
 use tidegate::pg::probe::PgProbe;
-use tidegate::route::{Ask, Consistency, Decision, Fallback, Wants, route};
+use tidegate::route::{Ask, Consistency, Decision, Fallback, Known, Wants, route};
 use tidegate::task::Tasks;
 use tidegate::topology::{NodeId, NodeSet, Snapshot};
 
@@ -13,6 +13,7 @@ use tidegate::topology::{NodeId, NodeSet, Snapshot};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub const SETTINGS: Settings = Settings {
+    shortest_interval: Duration::from_millis(1),
     interval: Duration::from_millis(20),
     probe_timeout: Duration::from_secs(2),
     connect_timeout: Duration::from_secs(1),
@@ -72,6 +73,8 @@ impl Watch {
     /// Where a read within `max_staleness` goes now.
     pub fn read(&self, max_staleness: Duration, tie: u32) -> Decision {
         let ask = Ask {
+            known: Known::default(),
+            arrived: Instant::now(),
             wants: Wants::Read,
             consistency: Consistency::Bounded,
             max_staleness,

@@ -30,6 +30,7 @@ struct Tries {
 impl Client {
     /// Has the batch answered by a server, by another one if the first cannot.
     pub(super) async fn perform(&mut self) -> Result<(), Leaving> {
+        self.batch.empties().for_each(|database| self.cluster.close_idle(database));
         let mut tries = Tries::default();
         let mut fresh = false;
         loop {
@@ -206,7 +207,8 @@ impl Client {
     async fn find_server(&mut self, avoid: NodeSet) -> Result<Result<(), Refusal>, Leaving> {
         let wants = self.batch.wants();
         let (consistency, turn) = (self.session.consistency(), self.cluster.turn());
-        let errand = Errand { wants, consistency, avoid, turn };
+        let known = self.session.known;
+        let errand = Errand { wants, consistency, known, avoid, turn };
         let Found { lease, decision, node } = match self.cluster.try_find(&self.pools, errand) {
             Some(found) => found,
             // Boxed: waiting is rare, and its state would make every idle client larger.

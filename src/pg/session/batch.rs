@@ -165,12 +165,23 @@ impl Batch {
     }
 
     fn any_step(&self, step: &Step) -> bool {
-        self.frames.iter().any(|frame| match &frame.item {
-            Item::Query(analysis) => analysis.steps.contains(step),
-            Item::Bind { statement: Some(statement), .. } => {
-                statement.analysis.steps.contains(step)
-            }
-            _ => false,
+        self.executed().any(|analysis| analysis.steps.contains(step))
+    }
+
+    /// What is executed, or bound to be.
+    fn executed(&self) -> impl Iterator<Item = &Analysis> {
+        self.frames.iter().filter_map(|frame| match &frame.item {
+            Item::Query(analysis) => Some(&**analysis),
+            Item::Bind { statement: Some(statement), .. } => Some(&*statement.analysis),
+            _ => None,
+        })
+    }
+
+    /// Databases that nobody may be connected to when it runs.
+    pub fn empties(&self) -> impl Iterator<Item = &str> {
+        self.executed().flat_map(|analysis| &analysis.steps).filter_map(|step| match step {
+            Step::Empties(database) => Some(&**database),
+            _ => None,
         })
     }
 
@@ -178,7 +189,9 @@ impl Batch {
     pub(super) fn names_statements(&self) -> bool {
         self.frames.iter().any(|frame| match &frame.item {
             Item::Query(analysis) => names_statements(analysis),
-            Item::Bind { statement: Some(statement), .. } => names_statements(&statement.analysis),
+            Item::Parse { statement, .. }
+            | Item::Bind { statement: Some(statement), .. }
+            | Item::DescribeStatement(Some(statement), _) => names_statements(&statement.analysis),
             _ => false,
         })
     }

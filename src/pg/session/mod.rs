@@ -16,7 +16,7 @@ pub mod undo;
 
 use super::params::{Params, Variables};
 use super::statement::{OnServer, Place, Statement};
-use crate::route::Consistency;
+use crate::route::{Consistency, Known};
 use crate::sql::{Analysis, Pin, Step};
 use proof::{Doubt, Residue};
 use std::collections::HashMap;
@@ -85,6 +85,8 @@ pub struct Session {
     pub residue: Option<Residue>,
     /// What only the server knows of what it keeps for this session.
     doubt: Option<Doubt>,
+    /// What reads of this session must not fall behind.
+    pub known: Known,
     /// Tables may have changed: what is shared is to be analysed anew.
     pub renews: bool,
     /// Where texts mean what they mean for this session, as long as its parameters are these.
@@ -106,6 +108,7 @@ impl Session {
             pin,
             residue: None,
             doubt: None,
+            known: Known::default(),
             renews: false,
             place: None,
             unnamed: None,
@@ -188,6 +191,7 @@ impl Session {
     /// The effect of a statement that the server completed.
     fn apply(&mut self, step: &Step, tag: &[u8]) {
         match step {
+            Step::Empties(_) => {}
             Step::Plain | Step::Begin { .. } | Step::DiscardOther | Step::ShowTidegate(_) => {}
             Step::Commit | Step::Rollback => {
                 // PREPARE TRANSACTION keeps what the transaction set.

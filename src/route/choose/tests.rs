@@ -1,6 +1,7 @@
 //! Routing, one sentence per rule.
 
 use super::*;
+use crate::route::Known;
 use crate::sql::Why;
 use crate::topology::{Load, NodeId, NodeSet};
 use std::sync::Arc;
@@ -25,6 +26,7 @@ fn world(replicas: u8) -> World {
         weight: 1,
         position: None,
         fresh_as_of: Some(now),
+        away: None,
         claimed_lag_us: None,
         bytes_behind: None,
         version: None,
@@ -59,7 +61,7 @@ impl World {
     fn shares(&self, count: u32) -> Vec<u32> {
         let mut shares = vec![0; self.seen.nodes.len()];
         for tie in 0..count {
-            if let (Target::Node(id), _) = self.ask(Ask { tie, ..READ }) {
+            if let (Target::Node(id), _) = self.ask(Ask { tie, ..read() }) {
                 shares[usize::from(id.0)] += 1;
             }
         }
@@ -67,14 +69,18 @@ impl World {
     }
 }
 
-const READ: Ask = Ask {
-    wants: Wants::Read,
-    consistency: Consistency::Bounded,
-    max_staleness: BOUND,
-    avoid: NodeSet::EMPTY,
-    fallback: Fallback::Primary,
-    tie: 0,
-};
+fn read() -> Ask {
+    Ask {
+        wants: Wants::Read,
+        consistency: Consistency::Bounded,
+        max_staleness: BOUND,
+        known: Known::default(),
+        arrived: Instant::now(),
+        avoid: NodeSet::EMPTY,
+        fallback: Fallback::Primary,
+        tie: 0,
+    }
+}
 
 fn avoiding(ask: Ask, nodes: &[u8]) -> Ask {
     let mut avoid = NodeSet::default();
@@ -88,47 +94,47 @@ fn node(id: u8) -> Target {
 
 #[test]
 fn a_read_goes_to_a_fresh_replica() {
-    assert_eq!(world(1).ask(READ), (node(1), Because::FreshReplica));
+    assert_eq!(world(1).ask(read()), (node(1), Because::FreshReplica));
 }
 
 #[test]
 fn a_write_goes_to_the_primary_and_says_why() {
     for why in Why::ALL {
-        let write = Ask { wants: Wants::Primary(why), ..READ };
+        let write = Ask { wants: Wants::Primary(why), ..read() };
         assert_eq!(world(2).ask(write), (node(0), Because::Statement(why)));
     }
 }
 
 #[test]
 fn a_write_without_a_primary_goes_nowhere() {
-    let write = Ask { wants: Wants::Primary(Why::Write), ..READ };
+    let write = Ask { wants: Wants::Primary(Why::Write), ..read() };
     assert_eq!(world(2).no_primary().ask(write), (Target::Nobody, Because::NoPrimary));
 }
 
 #[test]
 fn a_read_that_asks_for_the_primary_never_goes_to_a_replica() {
-    let ask = Ask { consistency: Consistency::Primary, ..READ };
+    let ask = Ask { consistency: Consistency::Primary, ..read() };
     assert_eq!(world(2).ask(ask), (node(0), Because::Asked));
     assert_eq!(world(2).no_primary().ask(ask), (Target::Nobody, Because::NoPrimary));
 }
 
 #[test]
 fn a_replica_is_eligible_up_to_the_bound_and_no_longer() {
-    assert_eq!(world(1).old(1, BOUND).ask(READ), (node(1), Because::FreshReplica));
+    assert_eq!(world(1).old(1, BOUND).ask(read()), (node(1), Because::FreshReplica));
     let beyond = BOUND + Duration::from_nanos(1);
-    assert_eq!(world(1).old(1, beyond).ask(READ), (node(0), Because::NoFreshReplica));
+    assert_eq!(world(1).old(1, beyond).ask(read()), (node(0), Because::NoFreshReplica));
 }
 
 #[test]
 fn a_replica_of_unknown_staleness_is_too_late() {
     let world = world(1).node(1, |node| node.fresh_as_of = None);
-    let forever = Ask { max_staleness: Duration::MAX, ..READ };
+    let forever = Ask { max_staleness: Duration::MAX, ..read() };
     assert_eq!(world.ask(forever), (node(0), Because::NoFreshReplica));
 }
 
 #[test]
 fn an_eventual_read_takes_any_replica_of_this_history() {
-    let ask = Ask { consistency: Consistency::Eventual, ..READ };
+    let ask = Ask { consistency: Consistency::Eventual, ..read() };
     let world = world(1).old(1, Duration::from_secs(60));
     assert_eq!(world.ask(ask), (node(1), Because::FreshReplica));
     let world = world.node(1, |node| node.fresh_as_of = None);
@@ -140,7 +146,7 @@ fn only_replicas_answer_for_replicas() {
     for role in [Role::Primary, Role::Fenced, Role::Unknown("no answer".into())] {
         for consistency in [Consistency::Eventual, Consistency::Bounded] {
             let world = world(1).node(1, |node| node.role = role.clone());
-            let ask = Ask { consistency, ..READ };
+            let ask = Ask { consistency, ..read() };
             assert_eq!(world.ask(ask), (node(0), Because::NoFreshReplica), "{role:?}");
         }
     }
@@ -148,18 +154,18 @@ fn only_replicas_answer_for_replicas() {
 
 #[test]
 fn a_fresh_replica_serves_reads_even_without_a_primary() {
-    assert_eq!(world(1).no_primary().ask(READ), (node(1), Because::FreshReplica));
+    assert_eq!(world(1).no_primary().ask(read()), (node(1), Because::FreshReplica));
 }
 
 #[test]
 fn without_a_fresh_replica_and_without_a_primary_nobody_can() {
     let world = world(1).no_primary().old(1, BOUND * 2);
-    assert_eq!(world.ask(READ), (Target::Nobody, Because::NoPrimary));
+    assert_eq!(world.ask(read()), (Target::Nobody, Because::NoPrimary));
 }
 
 #[test]
 fn without_a_fallback_a_read_waits_for_a_replica() {
-    let ask = Ask { fallback: Fallback::Error, ..READ };
+    let ask = Ask { fallback: Fallback::Error, ..read() };
     let decision = world(1).old(1, BOUND * 2).ask(ask);
     assert_eq!(decision, (Target::Nobody, Because::NoFreshReplica));
     assert_eq!(world(1).ask(ask), (node(1), Because::FreshReplica));
@@ -167,10 +173,10 @@ fn without_a_fallback_a_read_waits_for_a_replica() {
 
 #[test]
 fn a_node_that_failed_this_statement_is_not_asked_again() {
-    assert_eq!(world(2).ask(avoiding(READ, &[1])), (node(2), Because::FreshReplica));
-    assert_eq!(world(2).ask(avoiding(READ, &[1, 2])), (node(0), Because::NoFreshReplica));
-    assert_eq!(world(2).ask(avoiding(READ, &[0, 1, 2])), (Target::Nobody, Because::NoPrimary));
-    let write = avoiding(Ask { wants: Wants::Primary(Why::Write), ..READ }, &[0]);
+    assert_eq!(world(2).ask(avoiding(read(), &[1])), (node(2), Because::FreshReplica));
+    assert_eq!(world(2).ask(avoiding(read(), &[1, 2])), (node(0), Because::NoFreshReplica));
+    assert_eq!(world(2).ask(avoiding(read(), &[0, 1, 2])), (Target::Nobody, Because::NoPrimary));
+    let write = avoiding(Ask { wants: Wants::Primary(Why::Write), ..read() }, &[0]);
     assert_eq!(world(2).ask(write), (Target::Nobody, Because::NoPrimary));
 }
 
@@ -178,16 +184,16 @@ fn a_node_that_failed_this_statement_is_not_asked_again() {
 fn the_least_busy_replica_is_chosen() {
     let world = world(3).busy(1, 3).busy(2, 1).busy(3, 2);
     for tie in 0..9 {
-        assert_eq!(world.ask(Ask { tie, ..READ }).0, node(2));
+        assert_eq!(world.ask(Ask { tie, ..read() }).0, node(2));
     }
 }
 
 #[test]
 fn a_replica_of_twice_the_weight_may_have_twice_the_work() {
     let world = world(2).node(2, |node| node.weight = 2);
-    assert_eq!(world.busy(1, 2).busy(2, 3).ask(READ).0, node(2));
+    assert_eq!(world.busy(1, 2).busy(2, 3).ask(read()).0, node(2));
     let world = self::world(2).node(2, |node| node.weight = 2).busy(1, 2).busy(2, 5);
-    assert_eq!(world.ask(READ).0, node(1));
+    assert_eq!(world.ask(read()).0, node(1));
 }
 
 #[test]
@@ -206,7 +212,7 @@ fn a_replica_of_weight_zero_takes_no_reads() {
     let world = world(2).node(1, |node| node.weight = 0);
     assert_eq!(world.shares(4), [0, 0, 4]);
     let world = world.node(2, |node| node.weight = 0);
-    assert_eq!(world.ask(READ), (node(0), Because::NoFreshReplica));
+    assert_eq!(world.ask(read()), (node(0), Because::NoFreshReplica));
 }
 
 #[test]
@@ -216,5 +222,78 @@ fn a_stale_replica_leaves_its_share_to_the_others() {
 
 #[test]
 fn a_cluster_without_replicas_reads_from_its_primary() {
-    assert_eq!(world(0).ask(READ), (node(0), Because::NoFreshReplica));
+    assert_eq!(world(0).ask(read()), (node(0), Because::NoFreshReplica));
+}
+
+/// A read of a session for which the primary, or replica 1, answered so long ago.
+fn after(world: &World, primary: Option<Duration>, replica: Option<Duration>) -> Ask {
+    let at = |age: Duration| world.now.checked_sub(age).expect("a clock that began before");
+    let replica = replica.map(|age| (NodeId(1), at(age)));
+    let known = Known { primary: primary.map(at), replica };
+    Ask { consistency: Consistency::Session, known, ..read() }
+}
+
+const MS: Duration = Duration::from_millis(1);
+
+#[test]
+fn a_session_reads_what_it_wrote_from_a_replica_that_has_it() {
+    let world = world(2).old(1, 10 * MS).old(2, 5 * MS);
+    assert_eq!(world.ask(after(&world, Some(7 * MS), None)).0, node(2));
+    assert_eq!(world.ask(after(&world, Some(5 * MS), None)).0, node(2));
+    let behind = world.ask(after(&world, Some(4 * MS), None));
+    assert_eq!(behind, (node(0), Because::NoFreshReplica));
+    // Others are not held to it.
+    assert_eq!(world.ask(read()).1, Because::FreshReplica);
+}
+
+#[test]
+fn a_session_stays_within_the_bound_too() {
+    let world = world(1).old(1, BOUND * 2);
+    let long_ago = after(&world, Some(BOUND * 3), None);
+    assert_eq!(world.ask(long_ago), (node(0), Because::NoFreshReplica));
+}
+
+#[test]
+fn a_session_never_steps_back_from_one_replica_to_another() {
+    // Replica 2 shows what was acknowledged 5 ms ago; what replica 1 showed later may be more.
+    let world = world(2).old(1, 900 * MS).old(2, 5 * MS);
+    assert_eq!(world.ask(after(&world, None, Some(4 * MS))).0, node(1));
+    let avoided = avoiding(after(&world, None, Some(4 * MS)), &[1]);
+    assert_eq!(world.ask(avoided), (node(0), Because::NoFreshReplica));
+    assert_eq!(world.ask(avoiding(after(&world, None, Some(5 * MS)), &[1])).0, node(2));
+}
+
+#[test]
+fn a_replica_that_was_away_may_have_gone_back() {
+    let world = world(1).old(1, 10 * MS);
+    let ask = after(&world, None, Some(4 * MS));
+    assert_eq!(world.ask(ask).0, node(1));
+    let now = world.now;
+    let away = |age: Duration| now.checked_sub(age);
+    let world = world.node(1, |node| node.away = away(20 * MS));
+    assert_eq!(world.ask(ask).0, node(1));
+    let world = world.node(1, |node| node.away = away(3 * MS));
+    assert_eq!(world.ask(ask), (node(0), Because::NoFreshReplica));
+}
+
+#[test]
+fn a_strong_read_needs_a_sample_from_after_its_arrival() {
+    let world = world(1).old(1, 10 * MS);
+    let arrived = |age: Duration| Ask {
+        consistency: Consistency::Strong,
+        arrived: world.now.checked_sub(age).expect("a clock that began before"),
+        ..read()
+    };
+    assert_eq!(world.ask(arrived(10 * MS)).0, node(1));
+    assert_eq!(world.ask(arrived(9 * MS)), (node(0), Because::NoFreshReplica));
+}
+
+#[test]
+fn an_answer_of_the_primary_comes_after_all_that_replicas_showed() {
+    let (early, late) = (Instant::now(), Instant::now() + MS);
+    let mut known = Known::default();
+    known.answered(NodeId(1), false, early);
+    assert_eq!(known, Known { primary: None, replica: Some((NodeId(1), early)) });
+    known.answered(NodeId(0), true, late);
+    assert_eq!(known, Known { primary: Some(late), replica: None });
 }
