@@ -4,6 +4,7 @@ use super::auth::scram::KeyCache;
 use super::auth::{Cleartext, ServerLogin, ServerLoginRequest, ServerSecret, ServerStep};
 use super::registry::{Registry, ServerEntry};
 use super::server::{CancelKey, Server};
+use super::session::Reported;
 use super::wire::{self, Fault, HEADER, startup};
 use crate::net::tls::{self, Channel, ServerMode};
 use crate::net::{Stream, tune_server};
@@ -129,7 +130,7 @@ impl Connector for PgConnector {
 
     async fn check(&self, server: &mut Box<Server>) -> bool {
         let limit = self.settings.load().connect_timeout;
-        matches!(tokio::time::timeout(limit, server.run(";", |_, _| {})).await, Ok(Ok(())))
+        matches!(tokio::time::timeout(limit, server.run(";")).await, Ok(Ok(())))
     }
 
     fn is_quiet(server: &mut Box<Server>) -> bool {
@@ -157,16 +158,12 @@ impl PgConnector {
 
     /// From AuthenticationOk to the first ReadyForQuery.
     async fn welcome(&self, mut talk: Talk) -> Result<Server, ConnectError> {
-        let mut greeting = Vec::new();
+        let mut reported = Reported::default();
         let mut cancel = CancelKey { pid: 0, secret: Vec::new() };
         loop {
             let (tag, body) = talk.read().await?;
             match tag {
-                b'S' => {
-                    if let Some((name, value)) = wire::parse_status(&body) {
-                        greeting.push((name.into(), value.into()));
-                    }
-                }
+                b'S' => reported.take(&body),
                 b'K' => {
                     if let Some((pid, secret)) = body.split_first_chunk::<4>() {
                         let pid = u32::from_be_bytes(*pid);
@@ -192,7 +189,7 @@ impl PgConnector {
             client: AtomicU64::new(0),
         });
         let max_prepared = self.settings.load().max_prepared;
-        Ok(Server::new(talk.stream, cancel, Arc::new(greeting), max_prepared, entry))
+        Ok(Server::new(talk.stream, cancel, reported, max_prepared, entry))
     }
 }
 

@@ -1,7 +1,7 @@
 //! A connection to a PostgreSQL server, logged in and known.
 
 use super::registry::{Registration, ServerEntry};
-use super::session::Backend;
+use super::session::{Backend, Reported};
 use super::wire::{self, Fault, HEADER};
 use crate::net::{Stream, with_scratch};
 use bytes::{Buf, BytesMut};
@@ -19,9 +19,6 @@ pub struct CancelKey {
     pub secret: Vec<u8>,
 }
 
-/// ParameterStatus as the server sent them after the login, in their order.
-pub(super) type Greeting = Arc<Vec<(Box<[u8]>, Box<[u8]>)>>;
-
 /// A server connection.
 pub struct Server {
     pub stream: Stream,
@@ -31,7 +28,6 @@ pub struct Server {
     /// The start of a frame whose rest has not come yet.
     carry: Vec<u8>,
     pub cancel: Arc<CancelKey>,
-    pub greeting: Greeting,
     pub entry: Registration<ServerEntry>,
 }
 
@@ -59,13 +55,13 @@ impl Server {
     pub fn new(
         stream: Stream,
         cancel: CancelKey,
-        greeting: Greeting,
+        reported: Reported,
         max_prepared: usize,
         entry: Registration<ServerEntry>,
     ) -> Server {
-        let backend = Backend { max_prepared, ..Backend::default() };
+        let backend = Backend { max_prepared, reported, ..Backend::default() };
         let (out, carry) = (BytesMut::new(), Vec::new());
-        Server { stream, backend, out, carry, cancel: Arc::new(cancel), greeting, entry }
+        Server { stream, backend, out, carry, cancel: Arc::new(cancel), entry }
     }
 
     /// Writes what is in `out`, as far as the socket takes it. Ready when it is empty.
@@ -116,20 +112,8 @@ impl Server {
     }
 
     /// Runs `sql` (a simple query without parameters) and drops its rows.
-    /// ParameterStatus messages go to `status`.
-    pub async fn run(
-        &mut self,
-        sql: &str,
-        mut status: impl FnMut(&[u8], &[u8]),
-    ) -> Result<(), ExchangeError> {
-        let look = |tag, frame: &[u8]| {
-            if tag == b'S'
-                && let Some((name, value)) = wire::parse_status(&frame[HEADER..])
-            {
-                status(name, value);
-            }
-        };
-        self.converse(sql, look).await
+    pub async fn run(&mut self, sql: &str) -> Result<(), ExchangeError> {
+        self.converse(sql, |_, _| {}).await
     }
 
     /// The last row of the answer to `sql`; what the server says by itself meanwhile goes `aside`
@@ -161,7 +145,14 @@ impl Server {
         loop {
             poll_fn(|cx| self.poll_send(cx)).await?;
             let done = poll_fn(|cx| {
-                self.poll_receive(cx, |_, _, chunk| skim(chunk, &mut fault, &mut look))
+                self.poll_receive(cx, |server, _, chunk| {
+                    skim(chunk, &mut fault, |tag, frame| {
+                        if tag == b'S' {
+                            server.backend.reported.take(&frame[HEADER..]);
+                        }
+                        look(tag, frame);
+                    })
+                })
             });
             if done.await? {
                 break;
@@ -172,11 +163,7 @@ impl Server {
 }
 
 /// Goes through whole frames of an answer; true at ReadyForQuery in idle state.
-fn skim(
-    chunk: &[u8],
-    fault: &mut Option<Fault>,
-    look: &mut impl FnMut(u8, &[u8]),
-) -> (usize, bool) {
+fn skim(chunk: &[u8], fault: &mut Option<Fault>, mut look: impl FnMut(u8, &[u8])) -> (usize, bool) {
     let (mut at, mut ready) = (0, false);
     while let Ok(Some(header)) = wire::peek(&chunk[at..]) {
         let Some(frame) = chunk.get(at..at + header.len) else { break };

@@ -5,7 +5,8 @@
 
 use super::cluster::{Lease, UserPools};
 use super::params::Params;
-use super::server::{ExchangeError, Greeting};
+use super::server::ExchangeError;
+use super::session::Reported;
 use super::session::proof::Residue;
 use super::statement::OnServer;
 use crate::refusal::Refusal;
@@ -14,6 +15,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 type Key = (Arc<str>, Arc<str>, Arc<Params>);
+
+/// ParameterStatus for a client, in the server's order.
+pub(super) type Greeting = Arc<Vec<(Box<[u8]>, Box<[u8]>)>>;
 
 /// The parameters as the server spells them, for whoever asks for the same, and the greeting.
 pub(super) type Welcome = (Arc<Params>, Greeting);
@@ -53,15 +57,8 @@ impl Welcomes {
 pub(super) async fn learn(mut lease: Lease, params: &Arc<Params>) -> Result<Welcome, Refusal> {
     let node = lease.entry.node.clone();
     let replay = lease.backend.params.replay(params);
-    let mut greeting = (*lease.greeting).clone();
-    // What the previous user of the connection set does not concern this one: the reset reports.
-    let mut note =
-        |name: &[u8], value: &[u8]| match greeting.iter_mut().find(|(known, _)| **known == *name) {
-            Some((_, known)) => *known = value.into(),
-            None => greeting.push((name.into(), value.into())),
-        };
     if !replay.sql.is_empty() {
-        match lease.run(&replay.sql, &mut note).await {
+        match lease.run(&replay.sql).await {
             Ok(()) => {}
             Err(ExchangeError::Fault(fault)) => {
                 let code = fault.sqlstate().to_string();
@@ -70,6 +67,7 @@ pub(super) async fn learn(mut lease: Lease, params: &Arc<Params>) -> Result<Welc
             Err(error) => return Err(Refusal::ServerLost { node, cause: error.to_string() }),
         }
     }
+    let Reported(mut greeting) = lease.backend.reported.clone();
     let params =
         Arc::new(params.spelt_as(greeting.iter().map(|(name, value)| (&**name, &**value))));
     lease.backend.params = params.clone();
@@ -85,7 +83,7 @@ pub(super) async fn learn(mut lease: Lease, params: &Arc<Params>) -> Result<Welc
 pub(super) fn reset_and_give_back(mut lease: Lease, residue: Residue) {
     tokio::spawn(async move {
         let limit = lease.pool().settings().connect_timeout;
-        let reset = tokio::time::timeout(limit, lease.run(residue.remedy(), |_, _| {})).await;
+        let reset = tokio::time::timeout(limit, lease.run(residue.remedy())).await;
         if let Ok(Ok(())) = reset {
             if residue == Residue::Statements {
                 lease.backend.prepared = OnServer::default();

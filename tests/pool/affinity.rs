@@ -108,3 +108,16 @@ async fn a_reset_goes_back_to_what_the_startup_packet_asked_for() {
     assert_eq!(value(&other, DATE).await, "2026-11-21");
     assert_eq!(value(&german, "SHOW work_mem").await, "1234kB");
 }
+
+#[tokio::test]
+async fn a_greeting_tells_what_the_session_will_have() {
+    let servers = cluster().start().await.unwrap();
+    let running = proxy(&servers).with("pool", "size = 1").start().await;
+    for name in ["one", "two"] {
+        // The second time the server has the date style already, and reports nothing.
+        let options = format!("application_name={name} options='-c datestyle=german'");
+        let url = format!("{} {options}", running.url("postgres", "postgres"));
+        let client = running.connect_with(&url).await.unwrap();
+        assert_eq!(value(&client, "SELECT date '2026-11-21'").await, "21.11.2026", "{name}");
+    }
+}

@@ -99,7 +99,9 @@ impl Session {
         }
         to.backend.prepared.clear();
         to.backend.prepared.private = true;
-        for (name, named) in self.named.iter().filter(|(name, _)| !batch.parses(name)) {
+        let mut names: Vec<_> = self.named.iter().filter(|(name, _)| !batch.parses(name)).collect();
+        names.sort_unstable_by_key(|(_, named)| named.number);
+        for (name, named) in names {
             wire::put_parse(to.out, name, &named.statement.content);
             to.owed.push(Owed::Parse { ours: true, statement: 0, undo: None });
         }

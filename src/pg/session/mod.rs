@@ -52,6 +52,21 @@ impl Tx {
     }
 }
 
+/// Parameters as a server reported them last, in the order of its greeting.
+#[derive(Clone, Debug, Default)]
+pub struct Reported(pub Vec<(Box<[u8]>, Box<[u8]>)>);
+
+impl Reported {
+    /// The body of a ParameterStatus.
+    pub fn take(&mut self, body: &[u8]) {
+        let Some((name, value)) = super::wire::parse_status(body) else { return };
+        match self.0.iter_mut().find(|(known, _)| **known == *name) {
+            Some((_, known)) => *known = value.into(),
+            None => self.0.push((name.into(), value.into())),
+        }
+    }
+}
+
 /// What is known of a server connection while a session works on it.
 #[derive(Debug, Default)]
 pub struct Backend {
@@ -60,6 +75,7 @@ pub struct Backend {
     pub params: Arc<Params>,
     /// Prepared statements kept at most.
     pub max_prepared: usize,
+    pub reported: Reported,
     /// The client that was served last.
     pub last_session: u64,
 }
@@ -70,6 +86,8 @@ struct Named {
     statement: Arc<Statement>,
     /// The client may know its types.
     seen: bool,
+    /// They count in the order in which they were prepared.
+    number: u64,
 }
 
 type Names = HashMap<Box<[u8]>, Named, foldhash::fast::RandomState>;
@@ -93,6 +111,8 @@ pub struct Session {
     place: Option<(Arc<Params>, Place)>,
     unnamed: Option<Arc<Statement>>,
     named: Names,
+    /// Statements named so far.
+    numbers: u64,
     /// The effect of the statement in the unnamed portal, and of named portals.
     portal: Option<Arc<Analysis>>,
     portals: Vec<(Box<[u8]>, Arc<Analysis>)>,
@@ -113,6 +133,7 @@ impl Session {
             place: None,
             unnamed: None,
             named: HashMap::default(),
+            numbers: 0,
             portal: None,
             portals: Vec::new(),
             copying: false,
@@ -136,7 +157,8 @@ impl Session {
     }
 
     fn define(&mut self, name: &[u8], statement: Arc<Statement>) {
-        self.named.insert(name.into(), Named { statement, seen: false });
+        self.numbers += 1;
+        self.named.insert(name.into(), Named { statement, seen: false, number: self.numbers });
     }
 
     /// Forgets a statement; answers with how to get it back.

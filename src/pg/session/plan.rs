@@ -158,7 +158,7 @@ impl Planner<'_> {
             if session.named.values_mut().any(|named| same(&named)) {
                 let new = self.statement(session, &old.content, old.query());
                 for named in session.named.values_mut().filter(same) {
-                    *named = Named { statement: new.clone(), seen: false };
+                    *named = Named { statement: new.clone(), seen: false, ..*named };
                 }
             }
         }

@@ -277,6 +277,7 @@ impl Session {
         from: &mut Incoming<'_>,
         to: &mut Delivery<'_, '_>,
     ) -> Passage {
+        from.backend.reported.take(body);
         if matches!(from.owed.head(), Some(Owed::Replay)) {
             return Passage::Swallow;
         }

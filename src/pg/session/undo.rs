@@ -49,7 +49,8 @@ impl Session {
         match undo {
             Undo::Name { name, was } if name.is_empty() => self.unnamed = was,
             Undo::Name { name, was: Some(statement) } => {
-                self.named.insert(name, Named { statement, seen: true });
+                let number = self.numbers;
+                self.named.insert(name, Named { statement, seen: true, number });
             }
             Undo::Name { name, was: None } => drop(self.named.remove(&name)),
             Undo::All(forgotten) => {
