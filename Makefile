@@ -1,6 +1,8 @@
 # Everything here does its own set-up on a fresh Debian machine with Rust, and shows progress.
 SECONDS ?= 60
-.PHONY: help setup demo release test bench suites fuzz soak
+SEEDS ?= 10000
+FROM ?= 0
+.PHONY: help setup demo release test bench suites fuzz soak differ leaks
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
 demo: release ## three PostgreSQL servers, the proxy, a workload, a live view (CHECK=1: scripted, no terminal)
@@ -20,5 +22,10 @@ fuzz: setup ## each fuzz target for SECONDS (60)
 	@tests/fuzz/run $(SECONDS)
 soak: setup ## the load tests of the test suite for SECONDS (60), in a release build
 	@tests/soak $(SECONDS)
+differ: setup ## SEEDS (10000) generated conversations from seed FROM (0) on, direct and through
+	TIDEGATE_TEST_SEEDS=$(SEEDS) TIDEGATE_TEST_SEED=$(FROM) TIDEGATE_TEST_FAILURES=10 \
+	  cargo test --locked --test differ -- --nocapture generated
+leaks: setup ## 200 clients with states of their own on 5 servers for SECONDS (60)
+	TIDEGATE_TEST_SECONDS=$(SECONDS) cargo test --locked --test leaks -- --nocapture
 setup:
 	@tests/setup

@@ -43,7 +43,7 @@ impl Value for Door {
             Door::Off => "\"off\"".into(),
         }
     }
-    fn placeholder() -> Self {
+    fn unset() -> Self {
         Door::Off
     }
 }
@@ -96,7 +96,7 @@ impl Value for Address {
     fn show(&self) -> String {
         format!("\"{self}\"")
     }
-    fn placeholder() -> Self {
+    fn unset() -> Self {
         Address { host: String::new(), port: 0 }
     }
 }

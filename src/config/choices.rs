@@ -26,7 +26,7 @@ macro_rules! choices {
                     $($variant => format!("{:?}", $word),)+
                 }
             }
-            fn placeholder() -> Self {
+            fn unset() -> Self {
                 [$($variant),+][0]
             }
         }

@@ -230,7 +230,7 @@ impl Value for Databases {
         }
         format!("{:?}", self.names.iter().map(String::as_str).chain(star).collect::<Vec<_>>())
     }
-    fn placeholder() -> Self {
+    fn unset() -> Self {
         Databases { names: Vec::new(), any: false }
     }
 }

@@ -48,7 +48,7 @@ impl Value for Names {
             Names::Listed(names) => show(names),
         }
     }
-    fn placeholder() -> Self {
+    fn unset() -> Self {
         Names::Any
     }
 }
@@ -68,7 +68,7 @@ impl Value for Networks {
             Networks::Listed(networks) => show(networks),
         }
     }
-    fn placeholder() -> Self {
+    fn unset() -> Self {
         Networks::Any
     }
 }
@@ -93,7 +93,7 @@ impl Value for Action {
             Action::Reject => "\"reject\"".into(),
         }
     }
-    fn placeholder() -> Self {
+    fn unset() -> Self {
         Action::Reject
     }
 }
@@ -118,7 +118,7 @@ impl Value for Destination {
             Destination::Node(name) => format!("{name:?}"),
         }
     }
-    fn placeholder() -> Self {
+    fn unset() -> Self {
         Destination::Off
     }
 }

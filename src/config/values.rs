@@ -35,7 +35,7 @@ pub(super) trait Value: Sized {
     /// As it would stand in the file.
     fn show(&self) -> String;
     /// Stands in for a value that is missing or wrong until all problems are found.
-    fn placeholder() -> Self;
+    fn unset() -> Self;
     /// Its size in the unit of `Key::limits`.
     fn magnitude(&self) -> Option<u64> {
         None
@@ -119,7 +119,7 @@ impl<T: Value> Field for T {
                 let hint = complaint.hint.or_else(|| default_hint::<T>(key));
                 let hint = hint.or_else(|| example_hint(key, T::QUOTED));
                 reading.wrong(path, complaint.says, hint);
-                default_of(key).unwrap_or_else(T::placeholder)
+                default_of(key).unwrap_or_else(T::unset)
             }
         }
     }
@@ -131,7 +131,7 @@ impl<T: Value> Field for T {
         }
         let hint = example_hint(key, T::QUOTED);
         reading.wrong(path, format!("is missing: {}", allowed_within::<T>(key)), hint);
-        T::placeholder()
+        T::unset()
     }
 }
 
@@ -164,7 +164,7 @@ macro_rules! whole_number {
             fn show(&self) -> String {
                 self.to_string()
             }
-            fn placeholder() -> Self {
+            fn unset() -> Self {
                 1
             }
             fn magnitude(&self) -> Option<u64> {
@@ -187,7 +187,7 @@ impl Value for bool {
     fn show(&self) -> String {
         self.to_string()
     }
-    fn placeholder() -> Self {
+    fn unset() -> Self {
         false
     }
 }
@@ -207,7 +207,7 @@ impl Value for String {
     fn show(&self) -> String {
         format!("{self:?}")
     }
-    fn placeholder() -> Self {
+    fn unset() -> Self {
         String::new()
     }
 }
@@ -230,7 +230,7 @@ impl Value for Duration {
     fn show(&self) -> String {
         format!("{:?}", units::show_millis(self.magnitude().unwrap_or(0)))
     }
-    fn placeholder() -> Self {
+    fn unset() -> Self {
         Duration::from_secs(1)
     }
     fn magnitude(&self) -> Option<u64> {
@@ -263,7 +263,7 @@ impl Value for Size {
     fn show(&self) -> String {
         format!("{:?}", units::show_bytes(self.0))
     }
-    fn placeholder() -> Self {
+    fn unset() -> Self {
         Size(1)
     }
     fn magnitude(&self) -> Option<u64> {

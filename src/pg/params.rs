@@ -102,10 +102,14 @@ impl Params {
         }
         let changed = |name: &str, value: &Arc<str>| self.get(name) != Some(value);
         let first = |name: &str| name == "session_authorization" || name == "role";
-        for name in ["session_authorization", "role"] {
-            if let Some(value) = wanted.get(name).filter(|v| changed(name, v)) {
-                replay.push(name, Some(value));
-            }
+        let authorization = "session_authorization";
+        if let Some(value) = wanted.get(authorization).filter(|v| changed(authorization, v)) {
+            replay.push(authorization, Some(value));
+        }
+        // A change of the session's user ends any SET ROLE.
+        let ended = self.get(authorization) != wanted.get(authorization);
+        if let Some(value) = wanted.get("role").filter(|v| ended || changed("role", v)) {
+            replay.push("role", Some(value));
         }
         for (name, value) in wanted.0.iter().filter(|(n, v)| !first(n) && changed(n, v)) {
             replay.push(name, Some(value));
@@ -196,6 +200,7 @@ impl Variables {
     }
 
     pub fn set(&mut self, name: &str, value: &SetValue) {
+        self.forget_role(name);
         match value {
             SetValue::Default => self.reset(name),
             SetValue::Text(text) => {
@@ -208,12 +213,23 @@ impl Variables {
     }
 
     pub fn reset(&mut self, name: &str) {
+        self.forget_role(name);
         match self.startup.get(name).cloned() {
             Some(value) => {
                 self.reset.push(name.into());
                 self.change().set(name, value);
             }
             None => self.change().remove(name),
+        }
+    }
+
+    /// SET and RESET SESSION AUTHORIZATION end any SET ROLE.
+    fn forget_role(&mut self, name: &str) {
+        if name == "session_authorization" && self.current.get("role").is_some() {
+            match self.startup.get("role") {
+                Some(_) => self.change().set("role", "none".into()),
+                None => self.change().remove("role"),
+            }
         }
     }
 
@@ -330,6 +346,19 @@ mod tests {
             replay.sql,
             "SET \"session_authorization\" TO 's';SET \"role\" TO 'r';SET \"datestyle\" TO 'ISO';"
         );
+    }
+
+    #[test]
+    fn a_role_ends_with_the_session_authorization_before_it() {
+        let server = params(&[("role", "r"), ("session_authorization", "s")]);
+        let wanted = params(&[("role", "r"), ("session_authorization", "t")]);
+        let sql = "SET \"session_authorization\" TO 't';SET \"role\" TO 'r';";
+        assert_eq!(server.replay(&wanted).sql, sql);
+        assert!(params(&[("role", "r")]).replay(&server).sql.ends_with("SET \"role\" TO 'r';"));
+        let mut v = Variables::default();
+        v.set("role", &text("r"));
+        v.reset("session_authorization");
+        assert!(v.current().is_empty());
     }
 
     #[test]

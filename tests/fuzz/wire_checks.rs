@@ -148,7 +148,7 @@ fn owing(asked: u8) -> Queue {
     let parse = |ours| Owed::Parse { ours, statement: 7, undo: None };
     let effect = Some(analysis.clone());
     let entries = match asked % 6 {
-        0 => vec![Owed::Query { analysis, step: 0 }],
+        0 => vec![Owed::Query { analysis, step: 0, undo: None }],
         1 => vec![Owed::Replay, parse(true), parse(false), Owed::Bind, Owed::Describe, Owed::Sync],
         2 => vec![Owed::Bind, Owed::Execute { effect, undo: None }, Owed::Sync, Owed::Sync],
         3 => vec![

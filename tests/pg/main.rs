@@ -3,20 +3,18 @@
 
 #[path = "../support/mod.rs"]
 mod support;
+use support::wire;
 
 mod basics;
 mod cancel;
-mod differ;
 mod doubtful;
 mod faults;
 mod login;
 mod malformed;
 mod notify;
 mod notify_loss;
-mod random;
 mod replica_loss;
 mod shared;
 mod splits;
 mod strange_servers;
 mod timeouts;
-mod wire;

@@ -1,9 +1,10 @@
 //! A client's bytes mean the same wherever the network cuts them.
 
-use crate::differ::{q, same, step, until};
 use crate::shared;
-use crate::support::proxy::proxy;
+use crate::support::Cluster;
+use crate::support::proxy::{Running, proxy};
 use crate::wire::*;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A conversation with some of everything, and the number of ReadyForQuery that answer it.
@@ -29,6 +30,17 @@ fn conversation() -> (Vec<u8>, usize) {
     (parts.into_iter().flat_map(|(bytes, _)| bytes).collect(), times)
 }
 
+/// A cluster, the proxy with one server connection, the conversation, and its direct answers.
+async fn setting() -> (Arc<Cluster>, Running, Vec<u8>, usize, Vec<String>) {
+    let servers = shared::single().await;
+    let running = proxy(&servers).with("pool", "size = 1").start().await;
+    let (bytes, times) = conversation();
+    let mut direct = Wire::start(servers.primary().address().parse().expect("an address")).await;
+    direct.send(&bytes).await;
+    let expected = answers(&mut direct, times).await;
+    (servers, running, bytes, times, expected)
+}
+
 async fn answers(wire: &mut Wire, times: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for _ in 0..times {
@@ -39,12 +51,7 @@ async fn answers(wire: &mut Wire, times: usize) -> Vec<String> {
 
 #[tokio::test]
 async fn a_conversation_is_the_same_wherever_its_bytes_are_cut() {
-    let servers = shared::single().await;
-    let running = proxy(&servers).with("pool", "size = 1").start().await;
-    let (bytes, times) = conversation();
-    let mut direct = Wire::start(servers.primary().address().parse().expect("an address")).await;
-    direct.send(&bytes).await;
-    let expected = answers(&mut direct, times).await;
+    let (_servers, running, bytes, times, expected) = setting().await;
     for cut in 1..bytes.len() {
         let mut wire = Wire::start(running.postgres).await;
         wire.send(&bytes[..cut]).await;
@@ -57,12 +64,7 @@ async fn a_conversation_is_the_same_wherever_its_bytes_are_cut() {
 
 #[tokio::test]
 async fn a_conversation_byte_by_byte() {
-    let servers = shared::single().await;
-    let running = proxy(&servers).with("pool", "size = 1").start().await;
-    let (bytes, times) = conversation();
-    let mut direct = Wire::start(servers.primary().address().parse().expect("an address")).await;
-    direct.send(&bytes).await;
-    let expected = answers(&mut direct, times).await;
+    let (_servers, running, bytes, times, expected) = setting().await;
     let mut wire = Wire::open(running.postgres).await;
     for byte in startup(0, &[("user", "postgres"), ("database", "postgres")]) {
         wire.send(&[byte]).await;
@@ -74,15 +76,4 @@ async fn a_conversation_byte_by_byte() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     assert_eq!(answers(&mut wire, times).await, expected);
-}
-
-#[tokio::test]
-async fn an_error_inside_a_transaction_is_told_before_the_sync() {
-    let servers = shared::single().await;
-    let running = proxy(&servers).start().await;
-    let server = servers.primary().address().parse().expect("an address");
-    let batch = [unnamed("SELECT 1"), unnamed("SELECT 1/0"), unnamed("SELECT 2")];
-    let steps =
-        [q("BEGIN"), until(b'E', 1, &batch), step(&[unnamed("SELECT 3"), sync()]), q("ROLLBACK")];
-    same(server, &running, &steps).await;
 }

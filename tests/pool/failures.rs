@@ -2,7 +2,7 @@
 
 use crate::support::ask::{PATIENCE, refused, route, try_value, until, value, words};
 use crate::support::proxy::{Running, proxy};
-use crate::support::{How, cluster};
+use crate::support::{Cluster, How, cluster};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -60,38 +60,42 @@ fn served(running: &Running, node: usize) -> u64 {
     running.cluster().monitor.snapshot().nodes[node].load.reads.load(Ordering::Relaxed)
 }
 
-#[tokio::test]
-async fn a_replica_that_is_killed_under_load_costs_no_client_an_error() {
+/// Two replicas that eight clients read from.
+async fn under_load() -> (Cluster, Running, Readers) {
     let servers = cluster().replicas(2).sql("CREATE TABLE t AS SELECT 7 AS a").start().await;
     let servers = servers.unwrap();
     servers.caught_up().await.unwrap();
     let running = proxy(&servers).start().await;
     let readers = Readers::start(&running, 8).await;
     readers.go_on(200).await;
+    (servers, running, readers)
+}
+
+/// Starts a replica again, and waits until it is read from.
+async fn come_back(servers: &Cluster, running: &Running, replica: usize) {
+    servers.replica(replica).start().await.unwrap();
+    let before = served(running, replica + 1);
+    until("its return", || async { served(running, replica + 1) > before + 20 }).await;
+}
+
+#[tokio::test]
+async fn a_replica_that_is_killed_under_load_costs_no_client_an_error() {
+    let (servers, running, readers) = under_load().await;
     for _ in 0..2 {
         assert!(served(&running, 1) > 0);
         servers.replica(0).kill();
         readers.go_on(200).await;
-        servers.replica(0).start().await.unwrap();
-        let before = served(&running, 1);
-        until("its return", || async { served(&running, 1) > before + 20 }).await;
+        come_back(&servers, &running, 0).await;
     }
     assert_eq!(readers.stop().await, Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn a_replica_that_is_shut_down_costs_no_client_an_error() {
-    let servers = cluster().replicas(2).sql("CREATE TABLE t AS SELECT 7 AS a").start().await;
-    let servers = servers.unwrap();
-    servers.caught_up().await.unwrap();
-    let running = proxy(&servers).start().await;
-    let readers = Readers::start(&running, 8).await;
-    readers.go_on(200).await;
+    let (servers, running, readers) = under_load().await;
     servers.replica(1).stop(How::Fast).await;
     readers.go_on(200).await;
-    servers.replica(1).start().await.unwrap();
-    let before = served(&running, 2);
-    until("its return", || async { served(&running, 2) > before + 20 }).await;
+    come_back(&servers, &running, 1).await;
     assert_eq!(readers.stop().await, Vec::<String>::new());
 }
 

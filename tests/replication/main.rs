@@ -6,7 +6,7 @@
 mod authority;
 #[path = "../support/mod.rs"]
 mod support;
-#[path = "../pg/wire.rs"]
+#[path = "../support/wire.rs"]
 #[allow(dead_code, reason = "only a part of it is needed here")]
 mod wire;
 

@@ -16,4 +16,8 @@ pub mod proxy;
 
 pub mod ask;
 
+pub mod dice;
+
 pub mod program;
+
+pub mod wire;

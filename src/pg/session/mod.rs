@@ -203,6 +203,12 @@ impl Session {
         value.is_some_and(|value| !matches!(&**value, "on" | "true" | "yes" | "1"))
     }
 
+    /// Every statement is a serializable transaction, which a standby refuses.
+    fn is_serializable(&self) -> bool {
+        let value = self.variables.current().get("default_transaction_isolation");
+        value.is_some_and(|value| value.eq_ignore_ascii_case("serializable"))
+    }
+
     /// Prepared statements of this session.
     pub fn prepared(&self) -> usize {
         self.named.len()
@@ -225,7 +231,8 @@ impl Session {
             | Step::DiscardOther
             | Step::ShowTidegate(_) => {}
             Step::Commit | Step::Rollback => {
-                if tag.starts_with(b"COMMIT") {
+                // PREPARE TRANSACTION keeps what the transaction set.
+                if tag.starts_with(b"COMMIT") || tag.starts_with(b"PREPARE TRANSACTION") {
                     self.commit()
                 } else {
                     self.rollback()

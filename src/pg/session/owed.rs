@@ -43,10 +43,12 @@ pub enum Owed {
     Sync,
     /// A Sync that the client never asked for.
     OurSync,
-    /// A simple query; `step` counts its statements that are done.
+    /// A simple query; `step` counts its statements that are done. `undo`: the unnamed statement,
+    /// which it destroys unless it is skipped.
     Query {
         analysis: Arc<Analysis>,
         step: usize,
+        undo: Option<Undo>,
     },
     /// Our own simple query ahead of the client's work; its answers are swallowed.
     Replay,

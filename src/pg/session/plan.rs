@@ -47,6 +47,9 @@ impl Planner<'_> {
         if session.reads_strings_differently() {
             batch.primary = batch.primary.or(Some(Why::Unparsed));
         }
+        if session.is_serializable() {
+            batch.primary = batch.primary.or(Some(Why::Transaction));
+        }
         if batch.end.is_none() && batch.len > 0 && input.len() > BATCH_LIMIT {
             batch.end = Some(End::Open);
         }
@@ -62,7 +65,7 @@ impl Planner<'_> {
         cut: bool,
     ) -> Result<Item, WireError> {
         match tag {
-            b'Q' => Ok(Item::Query(self.query(session, batch, body, cut)?)),
+            b'Q' => Ok(Item::Query(self.query(batch, body, cut)?)),
             b'P' => self.parse(session, batch, body),
             b'B' => self.bind(session, batch, body),
             b'D' | b'C' => self.named(session, batch, tag, body),
@@ -78,14 +81,7 @@ impl Planner<'_> {
         }
     }
 
-    fn query(
-        &self,
-        session: &mut Session,
-        batch: &mut Batch,
-        body: &[u8],
-        cut: bool,
-    ) -> Result<Arc<Analysis>, WireError> {
-        session.unnamed = None;
+    fn query(&self, batch: &mut Batch, body: &[u8], cut: bool) -> Result<Arc<Analysis>, WireError> {
         let analysis = if cut {
             unseen(body)
         } else {

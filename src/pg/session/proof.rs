@@ -21,7 +21,8 @@ pub enum Doubt {
 
 /// Whether there is what pins a session, in the order of `REASONS`: one row. Objects of a
 /// temporary schema depend on it; at the end of a transaction the advisory locks and cursors that
-/// are left belong to the session.
+/// are left belong to the session, and what PostgreSQL lists as
+/// `transaction_…` belongs to nobody.
 const KEPT: [&str; 5] = [
     "EXISTS (SELECT FROM pg_catalog.pg_depend \
      WHERE refclassid OPERATOR(pg_catalog.=) 2615 \
@@ -39,7 +40,8 @@ const SET: &str = "\
     (SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_statements \
      WHERE NOT from_sql), \
     (SELECT pg_catalog.json_object_agg(pg_catalog.lower(name), setting) \
-     FROM pg_catalog.pg_settings WHERE source OPERATOR(pg_catalog.=) 'session'), \
+     FROM pg_catalog.pg_settings WHERE source OPERATOR(pg_catalog.=) 'session' \
+     AND NOT pg_catalog.starts_with(name, 'transaction_')), \
     pg_catalog.current_setting('role')";
 
 /// What may be left on a server connection that is not to be found by others.

@@ -196,7 +196,7 @@ impl Session {
         };
         match (head, header.tag) {
             (Owed::Replay, b'C' | b'T') => Ok(Passage::Swallow),
-            (Owed::Query { analysis, step }, b'C') => {
+            (Owed::Query { analysis, step, .. }, b'C') => {
                 self.copying = false;
                 let effect = analysis.steps.get(*step).cloned();
                 *step += 1;

@@ -98,7 +98,8 @@ impl Session {
             }
             None => to.forward(bytes),
         }
-        to.owed.push(Owed::Query { analysis: analysis.clone(), step: 0 });
+        let undo = self.undefine(b"");
+        to.owed.push(Owed::Query { analysis: analysis.clone(), step: 0, undo });
     }
 
     fn send_parse(&mut self, item: &Item, bytes: &[u8], to: &mut Outgoing<'_>) {
@@ -122,8 +123,13 @@ impl Session {
             wire::put_parse(to.out, statement.server_name().as_bytes(), content);
             return to.owed.push(Owed::Parse { ours: false, statement: 0, undo });
         }
-        if self.tx != Tx::Failed && to.backend.prepared.has(statement.id) {
-            return to.say_or(undo, |b| wire::put_empty(b, b'1'));
+        if to.backend.prepared.has(statement.id) {
+            if self.tx != Tx::Failed {
+                return to.say_or(undo, |b| wire::put_empty(b, b'1'));
+            }
+            // The server itself refuses it, unless the transaction ends before; so that it is
+            // clear what the server has then, it has nothing now.
+            to.remove(statement);
         }
         to.parse(statement, Owed::Parse { ours: false, statement: statement.id, undo });
     }
@@ -281,6 +287,12 @@ impl Outgoing<'_> {
             }
             false => self.say_or(undo, |b| wire::put_empty(b, b'3')),
         }
+    }
+
+    /// Takes a statement from the server that it has for clients.
+    fn remove(&mut self, statement: &Statement) {
+        wire::put_named(self.out, b'C', b'S', statement.server_name().as_bytes());
+        self.owed.push(Owed::Close { ours: true, evicted: Some(statement.id), undo: None });
     }
 
     fn parse(&mut self, statement: &Arc<Statement>, owed: Owed) {

@@ -87,7 +87,9 @@ impl Session {
                     backend.prepared.keep(id);
                 }
             }
-            Owed::Execute { undo: Some(undo), .. } | Owed::Say(_, Some(undo)) => {
+            Owed::Execute { undo: Some(undo), .. }
+            | Owed::Query { undo: Some(undo), .. }
+            | Owed::Say(_, Some(undo)) => {
                 self.take_back(undo, Some(backend));
             }
             _ => {}
