@@ -185,12 +185,12 @@ const BAD: &[(&str, &str)] = &[
     ),
     (
         "route.consistency = \"Bounded\"",
-        r#"tidegate.toml:5: clusters.orders.route.consistency = "Bounded": must be "eventual", "bounded" or "primary"
+        r#"tidegate.toml:5: clusters.orders.route.consistency = "Bounded": must be "eventual", "bounded", "session", "strong" or "primary"
   hint: did you mean "bounded"?"#,
     ),
     (
-        "route.consistency = \"session\"",
-        r#"tidegate.toml:5: clusters.orders.route.consistency = "session": is not built yet; this release has "eventual", "bounded" or "primary"
+        "route.fallback = \"wait\"",
+        r#"tidegate.toml:5: clusters.orders.route.fallback = "wait": is not built yet; this release has "primary" or "error"
   hint: CHANGELOG.md tells what each release can do"#,
     ),
     (

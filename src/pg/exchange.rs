@@ -269,7 +269,7 @@ impl Client {
             let what = "the client has more than pool.max_client_prepared statements";
             return Err(WireError::Malformed { tag: b'P', what });
         }
-        self.flow.preparing = self.send_ahead(Session::prepare);
+        self.flow.preparing = self.send_ahead(Session::prepare_inside);
         if !self.flow.preparing {
             self.feed_batch();
         }

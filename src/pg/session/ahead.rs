@@ -39,7 +39,30 @@ impl Session {
     /// Sends ahead the statements that a batch uses and that this server lacks, where clients were
     /// told their types: before anything is executed, they are to be the same here.
     /// True: wait for the answer, then ask [`Session::finds_others`].
+    ///
+    /// Outside of any transaction it is a question apart, whose failure nobody hears of: the batch
+    /// itself will fail where it is due. Inside, its failure is that of the transaction.
     pub fn prepare(&mut self, batch: &Batch, to: &mut Outgoing<'_>) -> bool {
+        let sent = self.prepare_missing(batch, to);
+        if sent && self.tx == Tx::Idle {
+            wire::put_empty(to.out, b'S');
+            to.owed.push(Owed::OurSync);
+        } else if sent {
+            wire::put_empty(to.out, b'H');
+        }
+        sent
+    }
+
+    /// The same in the middle of a batch, which may be a transaction of its own.
+    pub fn prepare_inside(&mut self, batch: &Batch, to: &mut Outgoing<'_>) -> bool {
+        let sent = self.prepare_missing(batch, to);
+        if sent {
+            wire::put_empty(to.out, b'H');
+        }
+        sent
+    }
+
+    fn prepare_missing(&self, batch: &Batch, to: &mut Outgoing<'_>) -> bool {
         if self.tx == Tx::Failed || to.owed.is_skipping() || to.backend.prepared.private {
             return false;
         }
@@ -67,9 +90,6 @@ impl Session {
                 to.describe(statement, b"");
             }
             sent = true;
-        }
-        if sent {
-            wire::put_empty(to.out, b'H');
         }
         sent
     }

@@ -56,7 +56,10 @@ impl Tx {
 
 /// Parameters as a server reported them last, in the order of its greeting.
 #[derive(Clone, Debug, Default)]
-pub struct Reported(pub Vec<(Box<[u8]>, Box<[u8]>)>);
+pub struct Reported(pub Vec<Status>);
+
+/// A parameter's name and its value.
+pub type Status = (Box<[u8]>, Box<[u8]>);
 
 impl Reported {
     /// The body of a ParameterStatus.

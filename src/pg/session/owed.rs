@@ -100,6 +100,20 @@ impl Queue {
         self.skipping = sync.is_none();
     }
 
+    /// What failed is of ours, and nothing of the client's stands before the next Sync.
+    pub fn fails_apart(&self) -> bool {
+        let ours = |entry: &&Owed| {
+            matches!(
+                entry,
+                Owed::Parse { ours: true, .. }
+                    | Owed::Close { ours: true, .. }
+                    | Owed::Types { ours: true, .. }
+            )
+        };
+        let before = self.entries.iter().take_while(ours).count();
+        before > 0 && matches!(self.entries.get(before), Some(Owed::OurSync))
+    }
+
     /// The server entered COPY IN by an Execute: it ignores the Syncs that were sent since.
     /// True when the end of the COPY was sent already, too.
     pub fn enter_copy(&mut self) -> bool {

@@ -323,6 +323,11 @@ impl Session {
         if fault.is_fatal() {
             return Ok(Passage::Ends(Outcome::Fatal(fault)));
         }
+        if from.owed.fails_apart() {
+            let (session, backend) = (&mut *self, &mut *from.backend);
+            from.owed.fail(|before, entry| session.failed(before, entry, backend));
+            return Ok(Passage::Swallow);
+        }
         self.copying = false;
         self.doubt_what_failed(from.owed);
         let stale = matches!(from.owed.head(), Some(Owed::Stale));

@@ -40,10 +40,7 @@ pub const KINDS: &[Kind] = &[
     messages(4, read_only),
     sql(1, values::two_phase),
     sql(5, values::temporary),
-    Kind {
-        off: Some("names in SQL: an error in preparing them anew is told twice, see `known`"),
-        ..sql(3, values::prepare)
-    },
+    sql(3, values::prepare),
     sql(4, values::cursor),
     sql(4, values::lock),
     sql(2, values::code),
