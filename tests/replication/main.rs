@@ -6,9 +6,8 @@
 mod authority;
 #[path = "../support/mod.rs"]
 mod support;
-#[path = "../support/wire.rs"]
-#[allow(dead_code, reason = "only a part of it is needed here")]
-mod wire;
+
+use support::wire;
 
 mod ends;
 mod fixture;

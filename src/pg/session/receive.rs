@@ -250,9 +250,13 @@ impl Session {
                 from.flow.reopened = self.copying;
                 return Ok(Passage::Forward);
             }
-            (Some(Owed::Execute { effect, .. }), b'C') => {
+            (Some(Owed::Execute { effect, undo }), b'C') => {
                 self.copying = false;
                 let step = effect.as_ref().and_then(|a| a.steps.first()).cloned();
+                // It was planned in a transaction that had failed, and whose end came before it.
+                if undo.is_none() && matches!(step, Some(Step::DeallocateAll | Step::DiscardAll)) {
+                    self.forget_statements(from.backend);
+                }
                 if let Some(step) = step {
                     self.complete(&step, body);
                 }
