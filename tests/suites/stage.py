@@ -111,6 +111,7 @@ http = "127.0.0.1:0"
 [clusters.suite]
 nodes = [{nodes}]
 monitor = {{ user = "postgres" }}
+replication = "primary"
 [clusters.suite.auth]
 method = "trust"
 [clusters.suite.pool]
