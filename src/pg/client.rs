@@ -299,6 +299,10 @@ impl Client {
     fn let_go(&mut self) {
         self.entry.note(self.session.tx, self.session.pin);
         let Some(lease) = &mut self.link else { return };
+        if self.session.pin == Some(Pin::ProcessId) {
+            // It asked for the server's process id, and knows its notifications by that.
+            lease.entry.writer.store(0, Ordering::Relaxed);
+        }
         if self.session.tx == Tx::Idle {
             lease.backend.params = self.session.variables.leave();
         }

@@ -78,6 +78,17 @@ async fn a_notification_of_ones_own_comes_before_the_end_of_the_answer() {
 }
 
 #[tokio::test]
+async fn who_asked_for_the_servers_process_id_knows_its_notifications_by_that() {
+    let (_servers, running) = stage(1).await;
+    let mut wire = Wire::start(running.postgres).await;
+    wire.run("LISTEN own").await;
+    let pid: u32 = wire.value("SELECT pg_backend_pid()").await.parse().expect("a number");
+    assert_ne!(pid, wire.pid);
+    let frames = wire.run("NOTIFY own, 'x'").await;
+    assert_eq!(heard(&frames), [("own".to_owned(), "x".to_owned(), pid)]);
+}
+
+#[tokio::test]
 async fn only_a_transaction_that_commits_listens() {
     let (_servers, running) = stage(1).await;
     let mut notifier = Wire::start(running.postgres).await;

@@ -110,6 +110,9 @@ async fn sql_knows_the_statements_of_the_session_and_no_others() {
     assert_eq!(value(&two, LIST).await, "SELECT $1::int4 + 2 AS theirs");
     let name = value(&one, "SELECT name FROM pg_prepared_statements").await;
     assert_eq!(value(&one, &format!("EXECUTE \"{name}\"(4)")).await, "5");
+    // Too long to be looked at as a whole.
+    let long = format!("EXPLAIN EXECUTE \"{name}\"(4{})", " ".repeat(100_000));
+    assert!(value(&one, &long).await.starts_with("Result"));
     one.batch_execute("PREPARE own AS SELECT 'own'").await.unwrap();
     assert_eq!(value(&one, "EXECUTE own").await, "own");
     // Both kinds beside each other, as long as the session has its server to itself.

@@ -244,14 +244,21 @@ fn end_of(tag: u8, later: usize, len: usize) -> Option<End> {
 }
 
 /// A text that is too long to be looked at: it may do anything. One that sets a parameter is
-/// told by its beginning, because PostgreSQL does not list them all.
+/// told by its beginning, because PostgreSQL does not list them all; so is one that executes a
+/// statement by its name.
 fn unseen(beginning: &[u8]) -> Arc<Analysis> {
-    let word = beginning.trim_ascii_start().get(..3).unwrap_or_default();
-    let step = match word.eq_ignore_ascii_case(b"set") {
-        true => Step::Pin(Pin::Setting),
-        false => Step::Hidden,
+    let starts_with = |word: &[u8]| {
+        let start = beginning.trim_ascii_start().get(..word.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(word))
     };
-    Arc::new(Analysis { primary: Some(Why::Unseen), steps: vec![step] })
+    let steps = if starts_with(b"set") {
+        vec![Step::Pin(Pin::Setting)]
+    } else if starts_with(b"execute") || starts_with(b"explain") {
+        vec![Step::Hidden, Step::Pin(Pin::SqlPrepare)]
+    } else {
+        vec![Step::Hidden]
+    };
+    Arc::new(Analysis { primary: Some(Why::Unseen), steps })
 }
 
 /// The name asked for when a statement is a single `SHOW tidegate.…`.
