@@ -1,5 +1,4 @@
-//! What can be said, as one table. A kind that is off says why; a seed's script changes with the
-//! table, a kept script does not.
+//! What can be said, as one table. A seed's script changes with it, a kept script does not.
 
 use super::{Author, copies, pipelines, values};
 use crate::script::Message;
@@ -15,16 +14,14 @@ pub enum Says {
 pub struct Kind {
     pub weight: usize,
     pub says: Says,
-    /// Why it is not said for now.
-    pub off: Option<&'static str>,
 }
 
 const fn sql(weight: usize, write: fn(&mut Author) -> String) -> Kind {
-    Kind { weight, says: Says::Sql(write), off: None }
+    Kind { weight, says: Says::Sql(write) }
 }
 
 const fn messages(weight: usize, write: fn(&mut Author) -> Vec<Vec<Message>>) -> Kind {
-    Kind { weight, says: Says::Messages(write), off: None }
+    Kind { weight, says: Says::Messages(write) }
 }
 
 pub const KINDS: &[Kind] = &[
