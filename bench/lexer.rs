@@ -9,7 +9,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use tidegate::sql::{Classifier, Settings};
+use tidegate::sql::{Catalog, Classifier, Settings};
 
 fn statements() -> Vec<(&'static str, String)> {
     let columns: Vec<String> = (0..12).map(|i| format!("t.column_number_{i}")).collect();
@@ -48,10 +48,11 @@ fn best(mut work: impl FnMut()) -> f64 {
 
 fn main() {
     let cached = Classifier::new(&Settings::default());
+    let catalog = Catalog::default();
     if std::env::args().any(|arg| arg == "--once") {
         let (_, sql) = &statements()[0];
         for _ in 0..100_000 {
-            black_box(cached.analyse(black_box(sql.as_bytes())));
+            black_box(cached.analyse(black_box(sql.as_bytes()), &catalog));
         }
         return;
     }
@@ -59,8 +60,8 @@ fn main() {
     let uncached = Classifier::new(&Settings { cache_bytes: 0, ..Settings::default() });
     println!("{:22} {:>6} {:>9} {:>11}", "statement", "bytes", "hit, ns", "grammar, ns");
     for (name, sql) in statements() {
-        let hit = best(|| drop(black_box(cached.analyse(black_box(sql.as_bytes())))));
-        let miss = best(|| drop(black_box(uncached.analyse(black_box(sql.as_bytes())))));
+        let hit = best(|| drop(black_box(cached.analyse(black_box(sql.as_bytes()), &catalog))));
+        let miss = best(|| drop(black_box(uncached.analyse(black_box(sql.as_bytes()), &catalog))));
         println!("{name:22} {:>6} {hit:>9.1} {miss:>11.0}", sql.len());
     }
 }

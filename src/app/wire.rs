@@ -5,6 +5,7 @@ use crate::monitor::{self, Member};
 use crate::net::tls::{self, ALPN_POSTGRESQL, Authorities, ClientMode, ServerMode, TlsError};
 use crate::pg::auth::scram::{KeyCache, Mock};
 use crate::pg::auth::{self, AuthQuery, Listed, Secret, UserTable, Users};
+use crate::pg::catalog;
 use crate::pg::cluster::{self, Cluster, Live};
 use crate::pg::connect::Node;
 use crate::pg::engine::{self, Engine};
@@ -85,6 +86,10 @@ fn one_cluster(
         live: live(settings),
         pool: settings.pool.clone(),
         users: UserTable::new(users),
+        catalog: catalog::Settings {
+            login: monitor_login(&settings.monitor),
+            interval: settings.monitor.catalog_interval,
+        },
     }))
 }
 

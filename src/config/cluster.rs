@@ -78,6 +78,11 @@ options! {
         key shortest_interval: Duration = "1ms" => .limits(0, 60 * SECOND).restart();
         /// How long a node may take to answer before it counts as unreachable.
         key probe_timeout: Duration = "1s" => .limits(10, 60 * SECOND).restart();
+        /// How often each database in use is asked what its functions, views and other names
+        /// mean. Definitions that pass by are noticed at once, so this finds those that did not.
+        /// The user needs the right to connect to the database; without it only PostgreSQL's own
+        /// functions count as harmless there.
+        key catalog_interval: Duration = "60s" => .limits(SECOND, DAY).restart();
     } refused {
         "password" => IN_THE_FILE, INSTEAD;
     }

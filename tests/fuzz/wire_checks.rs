@@ -30,8 +30,13 @@ pub fn client(data: &[u8]) {
 /// What the server gets, and how it ended.
 fn plan(parts: &[&[u8]]) -> (Vec<u8>, Result<(), String>) {
     let statements = Statements::new(100);
-    let planner =
-        Planner { classifier: &CLASSIFIER, statements: &statements, user: "u", database: "d" };
+    let planner = Planner {
+        classifier: &CLASSIFIER,
+        catalog: arc_swap::Guard::from_inner(Default::default()),
+        statements: &statements,
+        user: "u",
+        database: "d",
+    };
     let mut session = Session::new(Arc::default(), None);
     let mut backend = Backend { max_prepared: 2, ..Backend::default() };
     let (mut batch, mut input, mut out) = (Batch::default(), Vec::new(), BytesMut::new());

@@ -9,17 +9,18 @@
 
 use std::io::{self, BufRead, Write};
 
-use tidegate::sql::{Classifier, Settings, Why};
+use tidegate::sql::{Catalog, Classifier, Settings, Why};
 
 fn main() -> io::Result<()> {
     let classifier = Classifier::new(&Settings::default());
+    let catalog = Catalog::default();
     let mut out = io::stdout().lock();
     for line in io::stdin().lock().split(b'\n') {
         let line = line?;
         let sql = unescape(&line);
-        let verdict = classifier.analyse(&sql).primary.map_or("read", Why::name);
+        let verdict = classifier.analyse(&sql, &catalog).primary.map_or("read", Why::name);
         // From the cache, it must be the same.
-        let again = classifier.analyse(&sql).primary.map_or("read", Why::name);
+        let again = classifier.analyse(&sql, &catalog).primary.map_or("read", Why::name);
         assert_eq!(verdict, again, "{}", String::from_utf8_lossy(&line));
         write!(out, "{verdict}\t")?;
         out.write_all(&line)?;

@@ -31,6 +31,9 @@ impl Client {
     /// Has the batch answered by a server, by another one if the first cannot.
     pub(super) async fn perform(&mut self) -> Result<(), Leaving> {
         self.batch.empties().for_each(|database| self.cluster.close_idle(database));
+        if self.batch.defines() {
+            self.define();
+        }
         let mut tries = Tries::default();
         let mut fresh = false;
         loop {

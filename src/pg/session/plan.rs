@@ -3,9 +3,10 @@
 use super::batch::{Batch, End, Item, Planned};
 use super::undo::Undo;
 use super::{Named, Session};
-use crate::pg::statement::{Place, Statement, Statements};
+use crate::pg::statement::{Judged, Place, Statement, Statements};
 use crate::pg::wire::{self, HEADER, ParseBody, WireError};
-use crate::sql::{Analysis, Classifier, Pin, Step, Why};
+use crate::sql::{Analysis, Catalog, Classifier, Pin, Step, Why};
+use arc_swap::Guard;
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -19,6 +20,8 @@ const SMALL_LIMIT: usize = 10_000;
 /// What planning needs besides the session itself.
 pub struct Planner<'a> {
     pub classifier: &'a Classifier,
+    /// What the names in texts mean.
+    pub catalog: Guard<Arc<Catalog>>,
     pub statements: &'a Statements,
     pub user: &'a str,
     pub database: &'a str,
@@ -86,7 +89,7 @@ impl Planner<'_> {
             unseen(body)
         } else {
             match body.split_last() {
-                Some((0, sql)) if !sql.contains(&0) => self.classifier.analyse(sql),
+                Some((0, sql)) if !sql.contains(&0) => self.classifier.analyse(sql, &self.catalog),
                 _ => {
                     let what = "the query is not one NUL-terminated string";
                     return Err(WireError::Malformed { tag: b'Q', what });
@@ -123,11 +126,32 @@ impl Planner<'_> {
     /// The statement of this text. Where a temporary table may hide another one, it is the
     /// session's alone.
     fn statement(&self, session: &mut Session, content: &[u8], query: &[u8]) -> Arc<Statement> {
-        let analyse = || self.classifier.analyse(query);
+        let judge = || self.judge(query);
         if session.pin == Some(Pin::TemporaryObject) {
-            return self.statements.alone(content, analyse());
+            return self.statements.alone(content, judge());
         }
-        self.statements.intern(self.place(session), content, analyse)
+        self.statements.intern(self.place(session), content, self.catalog.number(), judge)
+    }
+
+    fn judge(&self, query: &[u8]) -> Judged {
+        let analysis = self.classifier.analyse(query, &self.catalog);
+        Judged { analysis, catalog: self.catalog.number() }
+    }
+
+    /// The statement of this name, judged by the catalog of now.
+    fn up_to_date(
+        &self,
+        session: &mut Session,
+        name: &[u8],
+        statement: Arc<Statement>,
+    ) -> Arc<Statement> {
+        if statement.catalog == self.catalog.number() {
+            return statement;
+        }
+        let judged = self.judge(statement.query());
+        let new = self.statements.judge_anew(self.place(session), &statement, judged);
+        session.judge_anew(name, new.clone());
+        new
     }
 
     fn place(&self, session: &mut Session) -> Place {
@@ -174,6 +198,7 @@ impl Planner<'_> {
         let (portal, name, _) =
             wire::parse_bind(body).ok_or(WireError::Malformed { tag: b'B', what })?;
         let (statement, seen) = session.look_at(name).unzip();
+        let statement = statement.map(|known| self.up_to_date(session, name, known));
         batch.look_at(seen, name);
         match &statement {
             Some(statement) => batch.count(&statement.analysis),
