@@ -82,7 +82,7 @@ fn one_cluster(
         databases: (!settings.databases.any).then_some(databases),
         nodes,
         monitor,
-        classifier: Arc::new(Classifier::new(&crate::sql::Settings::default())),
+        classifier: Arc::new(Classifier::new(&classifier(settings))),
         live: live(settings),
         pool: settings.pool.clone(),
         users: UserTable::new(users),
@@ -91,6 +91,16 @@ fn one_cluster(
             interval: settings.monitor.catalog_interval,
         },
     }))
+}
+
+/// How statements of a cluster are judged.
+fn classifier(settings: &config::Cluster) -> crate::sql::Settings {
+    crate::sql::Settings {
+        cache_bytes: settings.classifier.cache.0,
+        max_statement: usize::try_from(settings.classifier.max_statement.0).unwrap_or(usize::MAX),
+        harmless_functions: settings.route.harmless_functions.clone(),
+        harmful_functions: settings.route.harmful_functions.clone(),
+    }
 }
 
 /// The nodes of a cluster and how they are reached.

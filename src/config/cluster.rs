@@ -6,9 +6,9 @@ use super::choices::{Engine, FailoverMode, ServerTlsMode};
 use super::schema::options;
 use super::secret::Secret;
 use super::server::{IN_THE_FILE, INSTEAD};
-use super::values::{Complaint, Value};
+use super::values::{Complaint, Size, Value};
 use crate::pg::replication::Destination;
-use crate::{pool, route};
+use crate::{pool, route, sql};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -37,6 +37,8 @@ options! {
         key tls: ServerTls;
         /// Where reads may go.
         key route: route::Settings;
+        /// How it is found out what a statement does.
+        key classifier: Classifier;
         /// Server connections and how clients share them.
         key pool: pool::Settings;
         /// How clients prove who they are.
@@ -120,6 +122,21 @@ options! {
         /// What becomes of a read that no replica may answer: it goes to the "primary", or it
         /// fails with an "error".
         key fallback: route::Fallback = "primary";
+        /// Functions that a read may call although they are VOLATILE, as PostgreSQL takes every
+        /// function for that was not declared otherwise: "name", or "schema.name".
+        key harmless_functions: sql::FunctionNames = "[]" => .restart();
+        /// Functions that only the primary may run, whatever they were declared.
+        key harmful_functions: sql::FunctionNames = "[]" => .restart();
+    }
+}
+
+options! {
+    /// How it is found out what a statement does.
+    pub struct Classifier {
+        /// Memory for what is known of statements without their literals, about.
+        key cache: Size = "16MiB" => .limits(0, 1 << 40).restart();
+        /// A longer text is not looked at and goes to the primary.
+        key max_statement: Size = "64KiB" => .limits(1 << 10, 1 << 30).restart();
     }
 }
 

@@ -1,12 +1,12 @@
 //! Prepared statements, shared by all clients of a cluster that prepare the same bytes.
 
-use crate::sql::Analysis;
+use crate::sql::{Analysis, Why};
 use bytes::Bytes;
 use equivalent::Equivalent;
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// A statement as a Parse message brought it: one text, analysed in one surrounding.
@@ -22,6 +22,7 @@ pub struct Statement {
     /// Parameter and result types as the server said that had it first. Whatever a client was
     /// told, it was this.
     types: Arc<OnceLock<Box<[u8]>>>,
+    refused: AtomicBool,
 }
 
 /// What a text does, by the catalog of this number.
@@ -42,13 +43,26 @@ pub(super) const NOWHERE: &[u8] = b"tidegate_nowhere";
 
 impl Statement {
     fn new(id: u64, content: Bytes, Judged { analysis, catalog }: Judged) -> Statement {
-        Statement { id, content, analysis, catalog, types: Arc::default() }
+        let (types, refused) = Default::default();
+        Statement { id, content, analysis, catalog, types, refused }
     }
 
     /// The same statement, judged by another catalog.
     pub fn judged(&self, Judged { analysis, catalog }: Judged) -> Statement {
         let (content, types) = (self.content.clone(), self.types.clone());
-        Statement { id: self.id, content, analysis, catalog, types }
+        let refused = AtomicBool::new(false);
+        Statement { id: self.id, content, analysis, catalog, types, refused }
+    }
+
+    /// A replica refused it, as long as the catalog is this one.
+    pub fn refuse(&self) {
+        self.refused.store(true, Ordering::Relaxed);
+    }
+
+    /// Why it needs the primary; `None`: any fresh replica may answer it.
+    pub fn primary(&self) -> Option<Why> {
+        let refused = self.refused.load(Ordering::Relaxed).then_some(Why::Refused);
+        self.analysis.primary.or(refused)
     }
 
     pub fn server_name(&self) -> String {

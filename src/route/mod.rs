@@ -5,7 +5,7 @@ mod reason;
 
 pub use choose::{may_wait_for_replica, route};
 
-use crate::sql::Why;
+use crate::sql::{FunctionNames, Why};
 use crate::topology::{NodeId, NodeSet};
 use std::time::{Duration, Instant};
 
@@ -55,6 +55,9 @@ pub struct Settings {
     /// How long a read may wait for a replica to become fresh enough.
     pub read_wait: Duration,
     pub fallback: Fallback,
+    /// What the operator knows of functions that the database does not say.
+    pub harmless_functions: FunctionNames,
+    pub harmful_functions: FunctionNames,
 }
 
 /// What becomes of a read that no replica may answer.

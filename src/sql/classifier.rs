@@ -6,7 +6,7 @@ use super::analysis::{Analysis, Step, Why};
 use super::cache::{Front, Shape, Shapes, Stats, with_front};
 use super::catalog::{Catalog, raw::Raw};
 use super::classify::classify;
-use super::functions::Functions;
+use super::functions::{FunctionNames, Functions};
 use super::lexer;
 use super::names::Names;
 
@@ -18,9 +18,9 @@ pub struct Settings {
     /// A longer statement text is not looked at; in bytes.
     pub max_statement: usize,
     /// Functions that a read may call, `name` or `schema.name`, besides the built-in ones.
-    pub harmless_functions: Vec<String>,
+    pub harmless_functions: FunctionNames,
     /// Functions that a read may not call, built-in ones included.
-    pub harmful_functions: Vec<String>,
+    pub harmful_functions: FunctionNames,
 }
 
 impl Default for Settings {
@@ -28,8 +28,8 @@ impl Default for Settings {
         Settings {
             cache_bytes: 16 << 20,
             max_statement: 64 << 10,
-            harmless_functions: Vec::new(),
-            harmful_functions: Vec::new(),
+            harmless_functions: FunctionNames::default(),
+            harmful_functions: FunctionNames::default(),
         }
     }
 }
@@ -50,7 +50,10 @@ impl Classifier {
         let unseen = Analysis { primary: Some(Why::Unseen), steps: vec![Step::Hidden] };
         Classifier {
             shapes: Shapes::new(settings.cache_bytes),
-            functions: Functions::new(&settings.harmless_functions, &settings.harmful_functions),
+            functions: Functions::new(
+                &settings.harmless_functions.0,
+                &settings.harmful_functions.0,
+            ),
             max_statement: settings.max_statement,
             unseen: Arc::new(unseen),
         }

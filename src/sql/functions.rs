@@ -73,6 +73,10 @@ pub(super) enum Call {
     Unknown,
 }
 
+/// Functions as a configuration names them: `name` or `schema.name`, as the database has them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FunctionNames(pub Vec<String>);
+
 /// What the operator says of functions, and what is known of PostgreSQL's own.
 pub(super) struct Functions {
     harmless: HashSet<Box<str>>,

@@ -30,3 +30,4 @@ pub use cache::Stats;
 pub use catalog::Catalog;
 pub use catalog::raw;
 pub use classifier::{Classifier, Settings};
+pub use functions::FunctionNames;

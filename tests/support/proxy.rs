@@ -25,6 +25,7 @@ pub struct Wanted {
     sections: String,
     cluster: String,
     top: String,
+    monitor: &'static str,
 }
 
 /// A proxy in front of `cluster`, all ports of its own, users trusted unless told otherwise.
@@ -42,6 +43,7 @@ pub fn proxy_to(nodes: &[(&str, SocketAddr)]) -> Wanted {
         sections: String::new(),
         cluster: String::new(),
         top: String::new(),
+        monitor: "postgres",
     }
 }
 
@@ -84,6 +86,12 @@ impl Wanted {
         self
     }
 
+    /// Has the nodes watched by this user.
+    pub fn monitored_by(mut self, user: &'static str) -> Wanted {
+        self.monitor = user;
+        self
+    }
+
     /// Adds a key of the cluster itself: `with_cluster("databases = [\"a\"]")`.
     pub fn with_cluster(mut self, key: &str) -> Wanted {
         writeln!(self.cluster, "{key}").expect("a String");
@@ -106,7 +114,7 @@ impl Wanted {
             let node = format!("name = \"{name}\", address = \"{address}\", weight = {weight}");
             writeln!(text, "  {{ {node} }},").expect("a String");
         }
-        text.push_str("]\nmonitor = { user = \"postgres\" }\n");
+        writeln!(text, "]\nmonitor = {{ user = \"{}\" }}", self.monitor).expect("a String");
         text.push_str(&self.cluster);
         text.push_str(&self.sections.replace(ROUTE, &format!("{ROUTE}{}", self.consistency())));
         if !self.sections.contains(ROUTE) {

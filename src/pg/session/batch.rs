@@ -217,6 +217,11 @@ impl Batch {
         })
     }
 
+    pub(super) fn count_statement(&mut self, statement: &Statement) {
+        self.count(&statement.analysis);
+        self.primary = self.primary.or(statement.primary());
+    }
+
     pub(super) fn count(&mut self, analysis: &Analysis) {
         self.statements += 1;
         self.primary = self.primary.or(analysis.primary);

@@ -108,7 +108,7 @@ impl Planner<'_> {
     ) -> Result<Item, WireError> {
         let ParseBody { name, content, query } = wire::parse_parse(body)?;
         let statement = self.statement(session, content, query);
-        batch.count(&statement.analysis);
+        batch.count_statement(&statement);
         if name.is_empty() {
             let was = session.unnamed.replace(statement.clone());
             let undo = Some(Undo::Name { name: Box::default(), was });
@@ -201,7 +201,7 @@ impl Planner<'_> {
         let statement = statement.map(|known| self.up_to_date(session, name, known));
         batch.look_at(seen, name);
         match &statement {
-            Some(statement) => batch.count(&statement.analysis),
+            Some(statement) => batch.count_statement(statement),
             None => batch.primary = batch.primary.or(Some(Why::Unparsed)),
         }
         let analysis = statement.as_ref().map(|s| &s.analysis).filter(|a| !a.steps.is_empty());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::raw::{Cast, Domain, Function, Operator, Raw, Relation, RelationKind};
-use crate::sql::{Analysis, Catalog, Classifier, Settings, Step, Why};
+use crate::sql::{Analysis, Catalog, Classifier, FunctionNames, Settings, Step, Why};
 
 /// PostgreSQL's own functions of these tests.
 const BUILTINS: [(u32, &str); 4] =
@@ -248,8 +248,8 @@ fn the_operator_knows_better_than_the_database() {
         vec![view(20, "prices", &[10], &[]), view(21, "visits", &[12], &[])],
     );
     let settings = Settings {
-        harmless_functions: vec!["shop.price".into(), "tax".into()],
-        harmful_functions: vec!["shop.count_visit".into()],
+        harmless_functions: FunctionNames(vec!["shop.price".into(), "tax".into()]),
+        harmful_functions: FunctionNames(vec!["shop.count_visit".into()]),
         ..Settings::default()
     };
     let asked = with_settings(&all, &settings);
