@@ -45,7 +45,7 @@ impl Cluster {
         let mut next = now + interval;
         let mut due = Vec::new();
         for database in self.catalogs.all().into_iter().filter(|d| used.contains(&d.name)) {
-            match database.due(interval) {
+            match database.due(interval, now) {
                 Some(at) if at <= now => due.push(database),
                 Some(at) => next = next.min(at),
                 None => {}

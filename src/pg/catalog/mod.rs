@@ -164,12 +164,12 @@ impl Database {
     }
 
     /// Whether it is to be read now, and if not yet, when. `None`: there is no reason.
-    fn due(&self, interval: Duration) -> Option<Instant> {
+    fn due(&self, interval: Duration, now: Instant) -> Option<Instant> {
         let state = self.state.lock();
         if state.defining > 0 {
             return None;
         }
-        let Some(tried) = state.tried else { return state.changed.or(Some(Instant::now())) };
+        let Some(tried) = state.tried else { return Some(now) };
         let after = match &state.read {
             _ if state.failure.is_some() && state.changed.is_none() => interval.max(PAUSE),
             _ if state.failure.is_some() => PAUSE,

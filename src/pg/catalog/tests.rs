@@ -31,14 +31,14 @@ fn nothing_is_known_before_it_is_read_and_while_something_is_defined() {
     assert_ne!(first, 0);
     let defining = database.define();
     assert_eq!(number(&database), 0);
-    assert!(database.begin(Instant::now()).is_none() && database.due(INTERVAL).is_none());
+    assert!(database.begin(Instant::now()).is_none() && database.due(INTERVAL, Instant::now()).is_none());
     drop(defining);
     assert_eq!(number(&database), 0);
-    assert!(database.due(INTERVAL).is_some_and(|at| at <= Instant::now()));
+    assert!(database.due(INTERVAL, Instant::now()).is_some_and(|at| at <= Instant::now()));
     // It was nothing that matters: the answers by shape hold again.
     read(&database, "a", None);
     assert_eq!(number(&database), first);
-    assert!(database.due(INTERVAL).is_some_and(|at| at > Instant::now()));
+    assert!(database.due(INTERVAL, Instant::now()).is_some_and(|at| at > Instant::now()));
 }
 
 #[test]
@@ -66,9 +66,9 @@ fn a_reading_after_a_definition_must_show_it() {
 fn code_that_may_have_defined_something_is_looked_after_soon() {
     let database = database();
     read(&database, "a", Some(some()));
-    let by_timer = database.due(INTERVAL);
+    let by_timer = database.due(INTERVAL, Instant::now());
     database.suspect();
-    assert!(database.due(INTERVAL) < by_timer && number(&database) != 0);
+    assert!(database.due(INTERVAL, Instant::now()) < by_timer && number(&database) != 0);
 }
 
 #[test]
@@ -79,9 +79,9 @@ fn a_database_that_cannot_be_read_is_news_once_and_tried_again() {
     assert!(database.give_up("no rights", INTERVAL, now));
     assert!(!database.give_up("no rights", INTERVAL, now));
     assert_eq!(database.shown(now).failure.as_deref(), Some("no rights"));
-    assert_eq!(database.due(INTERVAL), Some(now + INTERVAL));
+    assert_eq!(database.due(INTERVAL, Instant::now()), Some(now + INTERVAL));
     drop(database.define());
-    assert_eq!(database.due(INTERVAL), Some(now + PAUSE));
+    assert_eq!(database.due(INTERVAL, Instant::now()), Some(now + PAUSE));
 }
 
 #[test]
