@@ -29,7 +29,7 @@ use super::catalog::Meaning;
 /// minus what is declared stable and yet differs between servers or sessions, assigns a
 /// transaction id or runs SQL that it is given: `pg_stat_get_*`, `txid_current*`,
 /// `pg_current_xact_id*`, `pg_current_snapshot`, `pg_backend_pid`, `inet_server_*`,
-/// `inet_client_*`, `pg_postmaster_start_time`, `pg_conf_load_time`, `pg_my_temp_schema`,
+/// `inet_client_*`, `pg_postmaster_start_time`, `pg_conf_load_time`,
 /// `pg_listening_channels`, `pg_cursor`, `pg_prepared_statement`, `pg_show_all_settings`,
 /// `pg_get_replication_slots`, `pg_walfile_*`, `*_to_xml*`, `ts_stat`, `ts_rewrite` and others.
 static BUILTIN: LazyLock<HashSet<&'static str>> =

@@ -1,6 +1,6 @@
 //! The task that reads the catalogs of a cluster.
 
-use super::{Database, read};
+use super::{Answer, Database, read};
 use crate::pg::cluster::Cluster;
 use crate::route::{self, Ask, Consistency, Fallback, Known, Target, Wants};
 use crate::task::Stop;
@@ -66,7 +66,7 @@ impl Cluster {
         let Some(reading) = database.begin(Instant::now()) else { return };
         let interval = self.catalogs.settings.interval;
         match self.read_catalog(database, reading.changed, reading.known.as_deref()).await {
-            Ok(read::Answer { fingerprint, raw }) => {
+            Ok(Answer { fingerprint, raw }) => {
                 let concluded = match raw {
                     Some(raw) => {
                         let classifier = self.classifier.clone();
@@ -93,14 +93,14 @@ impl Cluster {
         database: &Database,
         changed: Option<Instant>,
         known: Option<&str>,
-    ) -> Result<read::Answer, String> {
+    ) -> Result<Answer, String> {
         let Some(node) = self.source(changed) else {
             return Err("no server is known to be up to date".to_owned());
         };
         let mut login = self.catalogs.settings.login.clone();
         login.dbname(&*database.name);
         let limit = self.pool_settings.load().connect_timeout + READ;
-        let read = read::read(&self.nodes[usize::from(node.0)], &login, known);
+        let read = read(&self.nodes[usize::from(node.0)], &login, known);
         let answer = tokio::time::timeout(limit, read).await;
         let answer = answer.unwrap_or_else(|_| Err(format!("no answer within {limit:?}")));
         answer.map_err(|why| format!("node {}: {why}", self.node_name(node)))

@@ -8,6 +8,8 @@
 mod keep;
 mod read;
 
+pub use read::{Answer, read};
+
 use crate::sql::Catalog;
 use arc_swap::{ArcSwap, Guard};
 use parking_lot::Mutex;

@@ -17,9 +17,9 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
     SET LOCAL search_path = pg_catalog; SET LOCAL statement_timeout = '10s'; SET LOCAL jit = off";
 
 /// A catalog as it was read; `None`: it is the one with the fingerprint that was known.
-pub(super) struct Answer {
-    pub(super) fingerprint: String,
-    pub(super) raw: Option<Raw>,
+pub struct Answer {
+    pub fingerprint: String,
+    pub raw: Option<Raw>,
 }
 
 /// Relations that a standby cannot read or that are not this server's, and those that have such
@@ -147,11 +147,7 @@ fn domains() -> String {
 
 /// Asks `node` for the catalog of the database that `login` names. An error is in the words of
 /// the server or of the system.
-pub(super) async fn read(
-    node: &Node,
-    login: &Config,
-    known: Option<&str>,
-) -> Result<Answer, String> {
+pub async fn read(node: &Node, login: &Config, known: Option<&str>) -> Result<Answer, String> {
     let (stream, _) = node.dial().await.map_err(|e| e.to_string())?;
     let mut login = login.clone();
     login.application_name(APPLICATION);

@@ -31,7 +31,10 @@ fn nothing_is_known_before_it_is_read_and_while_something_is_defined() {
     assert_ne!(first, 0);
     let defining = database.define();
     assert_eq!(number(&database), 0);
-    assert!(database.begin(Instant::now()).is_none() && database.due(INTERVAL, Instant::now()).is_none());
+    assert!(
+        database.begin(Instant::now()).is_none()
+            && database.due(INTERVAL, Instant::now()).is_none()
+    );
     drop(defining);
     assert_eq!(number(&database), 0);
     assert!(database.due(INTERVAL, Instant::now()).is_some_and(|at| at <= Instant::now()));
