@@ -3,7 +3,7 @@
 use crate::scene::{Failure, Scene, copies_out};
 use crate::script::Piece;
 use std::collections::BTreeMap;
-use tidegate::sql::{Classifier, Settings};
+use tidegate::sql::{Classifier, Settings, Why};
 
 /// What was found, over any number of scripts.
 #[derive(Default)]
@@ -23,6 +23,8 @@ pub struct Found {
 
 pub struct Judge {
     classifier: Classifier,
+    /// It looks at each text by the grammar.
+    grammar: Classifier,
     pub found: Found,
 }
 
@@ -50,7 +52,8 @@ fn is_refusal((code, said): &Failure) -> bool {
 impl Judge {
     pub fn new() -> Judge {
         let classifier = Classifier::new(&Settings::default());
-        Judge { classifier, found: Found::default() }
+        let grammar = Classifier::new(&Settings { cache_bytes: 0, ..Settings::default() });
+        Judge { classifier, grammar, found: Found::default() }
     }
 
     pub async fn play(&mut self, scene: &mut Scene, pieces: &[Piece]) {
@@ -85,8 +88,12 @@ impl Judge {
         }
         let catalog = scene.catalog(&self.classifier).await;
         let differently = scene.reads_strings_differently().await;
-        let said = self.classifier.analyse(sql.as_bytes(), &catalog).primary;
-        let said = said.map(|why| why.name()).or(differently.then_some("strings"));
+        let exact = self.grammar.analyse(sql.as_bytes(), &catalog);
+        let by_shape = self.classifier.analyse(sql.as_bytes(), &catalog);
+        // Whatever literals texts of this shape had before.
+        let fails = exact.primary == Some(Why::Unparsed);
+        assert!(fails || exact == by_shape, "{sql}: {exact:?}, by its shape {by_shape:?}");
+        let said = by_shape.primary.map(|why| why.name()).or(differently.then_some("strings"));
         let Ok(done) = scene.on_primary(sql).await else { return };
         let settles = matches!(&*word, "set" | "reset" | "discard" | "prepare" | "load");
         let elsewhere = match done.effect {

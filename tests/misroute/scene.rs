@@ -176,7 +176,7 @@ impl Scene {
             SimpleQueryMessage::Row(row) => Some(row),
             _ => None,
         });
-        let column = |i| row.and_then(|row| row.get(i)).unwrap_or_default();
+        let column = |i| row.and_then(|row| row.try_get(i).ok().flatten()).unwrap_or_default();
         let number = |i| column(i).parse().unwrap_or(0);
         Ok((number(0), number(1), column(2).to_owned()))
     }
@@ -221,7 +221,7 @@ async fn run(client: &Client, sql: &str) -> Result<Vec<String>, Error> {
     } else {
         for message in client.simple_query(sql).await? {
             if let SimpleQueryMessage::Row(row) = message {
-                let columns = (0..row.len()).map(|i| row.get(i).unwrap_or("NULL"));
+                let columns = (0..row.len()).map(|i| row.try_get(i).ok().flatten().unwrap_or("NULL"));
                 rows.push(columns.collect::<Vec<_>>().join("|"));
             }
         }

@@ -321,10 +321,12 @@ fn gap() -> impl Strategy<Value = String> {
 }
 
 fn string() -> impl Strategy<Value = String> {
-    ("[a-z;'\"$ \\-/*ü\n]{0,12}", 0..4).prop_map(|(text, kind)| match kind {
+    ("[a-z;'\"$ \\-/*ü\n]{0,12}", 0..6).prop_map(|(text, kind)| match kind {
         0 => format!("'{}'", text.replace('\'', "''")),
         1 => format!("E'{}\\''", text.replace('\'', "\\'")),
         2 => format!("$quoted${text}$quoted$"),
+        3 => format!("U&'{}\\0041'", text.replace('\'', "''")),
+        4 => format!("$$ {} $$", text.replace('$', "'")),
         _ => format!("'{}'\n '--'", text.replace('\'', "''")),
     })
 }
@@ -334,6 +336,8 @@ fn number() -> impl Strategy<Value = String> {
         (0..999_999_999_u32).prop_map(|n| n.to_string()),
         (0..99_u32, 0..99_u32).prop_map(|(a, b)| format!("{a}.{b}e-{b}")),
         Just("0xff".to_owned()),
+        Just("0o17".to_owned()),
+        (0..999_u32).prop_map(|n| format!("{n}_000")),
         Just("99999999999999999999".to_owned()),
         Just("$7".to_owned()),
     ]
