@@ -17,6 +17,8 @@ pub enum Owed {
         slot: Slot,
         undo: Option<Undo>,
     },
+    /// Parse under a name that the client has given already: it fails.
+    Duplicate(Box<[u8]>),
     Bind,
     /// Describe of a statement or a portal: (ParameterDescription) RowDescription | NoData.
     Describe,

@@ -115,11 +115,12 @@ impl Session {
         }
         if *duplicate {
             // The server itself refuses it, with the message that applications know.
-            to.ensure(statement);
+            to.stand_in();
             let body = wire::parse_parse(&bytes[HEADER..]);
-            let content = body.map_or(&statement.content[..], |body| body.content);
-            wire::put_parse(to.out, statement.server_name().as_bytes(), content);
-            return to.owed.push(Owed::Parse { ours: false, slot: Slot::Other, undo });
+            let (name, content) =
+                body.map_or((&b""[..], &statement.content[..]), |body| (body.name, body.content));
+            wire::put_parse(to.out, STAND_IN.as_bytes(), content);
+            return to.owed.push(Owed::Duplicate(name.into()));
         }
         if to.backend.prepared.has(statement.id) {
             if self.tx != Tx::Failed {
@@ -347,8 +348,8 @@ impl Outgoing<'_> {
         self.owed.push(Owed::Close { ours: true, slot, undo: None });
     }
 
-    /// Prepares the one statement that can be deallocated in place of any of ours: servers keep
-    /// those for other clients, so that a DEALLOCATE concerns the session's name for it only.
+    /// Prepares the one statement that can be deallocated, or be in the way of another, in place
+    /// of any of ours: servers keep those for other clients, and this one needs no table.
     fn stand_in(&mut self) {
         wire::put_named(self.out, b'C', b'S', STAND_IN.as_bytes());
         self.owed.push(Owed::Close { ours: true, slot: Slot::Other, undo: None });
