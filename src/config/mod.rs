@@ -14,6 +14,7 @@ mod logins;
 mod problem;
 mod reading;
 mod reference;
+mod routing;
 mod rules;
 mod schema;
 mod secret;
@@ -30,6 +31,7 @@ pub use cluster::{Classifier, Cluster, Databases, Failover, Monitor, Node, Serve
 pub use diff::{Change, Changes, diff};
 pub use problem::{Problem, Problems, Severity};
 pub use reference::reference;
+pub use routing::{Groups, Route, Rule};
 pub use secret::{Machine, Secret, Surroundings};
 pub use server::{ClientTls, Console, ConsoleUser, Http, Listen, Log, Settings};
 pub use values::Size;

@@ -26,6 +26,7 @@ pub(super) fn planner<'a>(cluster: &'a Cluster, pools: &'a UserPools) -> Planner
         classifier: &cluster.classifier,
         catalog: pools.catalog.current(),
         statements: &cluster.statements,
+        places: &cluster.places,
         user: &pools.user,
         database: &pools.database,
     }

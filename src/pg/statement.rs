@@ -1,6 +1,6 @@
 //! Prepared statements, shared by all clients of a cluster that prepare the same bytes.
 
-use crate::sql::{Analysis, Why};
+use crate::sql::{self, Analysis, Hint, Why};
 use bytes::Bytes;
 use equivalent::Equivalent;
 use parking_lot::Mutex;
@@ -19,6 +19,8 @@ pub struct Statement {
     pub analysis: Arc<Analysis>,
     /// The number of the catalog that the analysis was drawn from.
     pub catalog: u64,
+    /// What comments in front of it ask for.
+    pub hint: Option<Box<Hint>>,
     /// Parameter and result types as the server said that had it first. Whatever a client was
     /// told, it was this.
     types: Arc<OnceLock<Box<[u8]>>>,
@@ -43,15 +45,16 @@ pub(super) const NOWHERE: &[u8] = b"tidegate_nowhere";
 
 impl Statement {
     fn new(id: u64, content: Bytes, Judged { analysis, catalog }: Judged) -> Statement {
+        let hint = sql::hint(text(&content)).map(Box::new);
         let (types, refused) = Default::default();
-        Statement { id, content, analysis, catalog, types, refused }
+        Statement { id, content, analysis, catalog, hint, types, refused }
     }
 
     /// The same statement, judged by another catalog.
     pub fn judged(&self, Judged { analysis, catalog }: Judged) -> Statement {
         let (content, types) = (self.content.clone(), self.types.clone());
-        let refused = AtomicBool::new(false);
-        Statement { id: self.id, content, analysis, catalog, types, refused }
+        let (hint, refused) = (self.hint.clone(), AtomicBool::new(false));
+        Statement { id: self.id, content, analysis, catalog, hint, types, refused }
     }
 
     /// A replica refused it, as long as the catalog is this one.
@@ -70,7 +73,7 @@ impl Statement {
     }
 
     pub fn query(&self) -> &[u8] {
-        self.content.split(|byte| *byte == 0).next().unwrap_or_default()
+        text(&self.content)
     }
 
     /// Memory for its text and its types.
@@ -106,6 +109,11 @@ impl Statement {
             text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
         })
     }
+}
+
+/// The text in the content of a Parse.
+fn text(content: &[u8]) -> &[u8] {
+    content.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
 /// What follows the spaces, comments and opening parentheses at the start of a text.
@@ -239,6 +247,17 @@ impl Statements {
     }
 }
 
+/// What a Parse fills, or a Close empties, on the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slot {
+    /// The shared name of this statement.
+    Shared(u64),
+    /// The unnamed statement; `was`: what stood there.
+    Unnamed { was: Option<u64> },
+    /// A name of which nothing is remembered.
+    Other,
+}
+
 /// Which statements one server connection has.
 #[derive(Clone, Debug, Default)]
 pub struct OnServer {
@@ -264,6 +283,11 @@ impl OnServer {
             }
             None => false,
         }
+    }
+
+    /// Puts a statement, or none, into the unnamed slot; answers with how to take it back.
+    pub(super) fn fill_unnamed(&mut self, with: Option<u64>) -> Slot {
+        Slot::Unnamed { was: std::mem::replace(&mut self.unnamed, with) }
     }
 
     /// Notes a statement; answers with the one to be closed when there are more than `limit`.

@@ -28,6 +28,16 @@ impl Position {
         s == os && t == ot && l >= ol
     }
 
+    /// True when whoever got here sees all that can be seen of `other`: a later timeline of the same
+    /// system has what was there at its fork, and nobody has what the fork left behind.
+    pub fn reaches(&self, other: &Position) -> bool {
+        let (
+            Position::Postgres { system: s, timeline: t, .. },
+            Position::Postgres { system: os, timeline: ot, .. },
+        ) = (self, other);
+        self.contains(other) || (s == os && t > ot)
+    }
+
     /// Bytes of log from this position to `ahead`; `None` when they share no history.
     pub fn bytes_behind(&self, ahead: &Position) -> Option<u64> {
         let (
@@ -35,6 +45,42 @@ impl Position {
             Position::Postgres { system: os, timeline: ot, lsn: ol },
         ) = (self, ahead);
         (s == os && t == ot).then(|| ol.0.saturating_sub(l.0))
+    }
+}
+
+impl Position {
+    /// The text that a session carries to another one. `None`: this kind has none.
+    pub fn token(&self) -> Option<String> {
+        match self {
+            Position::Postgres { system, .. } => Some(format!("{system}:{self}")),
+        }
+    }
+
+    /// What [`Position::token`] wrote.
+    pub fn from_token(text: &str) -> Option<Position> {
+        let (system, rest) = text.trim().split_once(':')?;
+        let (timeline, lsn) = rest.split_once(':')?;
+        Some(Position::Postgres {
+            system: system.parse().ok()?,
+            timeline: Timeline(timeline.parse().ok()?),
+            lsn: lsn.parse().ok()?,
+        })
+    }
+
+    /// Both are of one database system, if not of one history.
+    pub fn is_akin(&self, other: &Position) -> bool {
+        let (Position::Postgres { system, .. }, Position::Postgres { system: other, .. }) =
+            (self, other);
+        system == other
+    }
+
+    /// It is of an earlier timeline, and further than that which began with `start` can contain.
+    pub fn is_lost_to(&self, start: &Position) -> bool {
+        let (
+            Position::Postgres { system: s, timeline: t, lsn: l },
+            Position::Postgres { system: os, timeline: ot, lsn: ol },
+        ) = (self, start);
+        s == os && t < ot && l > ol
     }
 }
 
@@ -84,6 +130,30 @@ mod tests {
         assert!(!at(2, 99).contains(&at(1, 1)));
         assert!(!at(1, 99).contains(&at(2, 1)));
         assert_eq!(at(2, 99).bytes_behind(&at(1, 1)), None);
+    }
+
+    #[test]
+    fn a_later_timeline_reaches_all_of_an_earlier_one() {
+        assert!(at(2, 1).reaches(&at(1, 99)) && at(1, 20).reaches(&at(1, 20)));
+        assert!(!at(1, 99).reaches(&at(2, 1)) && !at(1, 19).reaches(&at(1, 20)));
+        let elsewhere = Position::Postgres { system: 8, timeline: Timeline(1), lsn: Lsn(1) };
+        assert!(!at(2, 99).reaches(&elsewhere));
+    }
+
+    #[test]
+    fn a_token_says_all_of_a_position() {
+        let token = at(3, 0x16_B374_D848).token().expect("PostgreSQL has one");
+        assert_eq!(token, "7:3:16/B374D848");
+        assert_eq!(Position::from_token(&token), Some(at(3, 0x16_B374_D848)));
+        for wrong in ["", "7", "7:3", "7:3:16", "x:3:16/0", "7:3:16/0:1"] {
+            assert_eq!(Position::from_token(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_lies_beyond_the_start_of_a_later_timeline_is_lost_to_it() {
+        assert!(at(1, 21).is_lost_to(&at(2, 20)));
+        assert!(!at(1, 20).is_lost_to(&at(2, 20)) && !at(2, 21).is_lost_to(&at(2, 20)));
     }
 
     #[test]

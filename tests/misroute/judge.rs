@@ -7,25 +7,25 @@ use tidegate::sql::{Classifier, Settings, Why};
 
 /// What was found, over any number of scripts.
 #[derive(Default)]
-pub struct Found {
-    pub statements: usize,
+pub(crate) struct Found {
+    pub(crate) statements: usize,
     /// Statements that did something that a replica must not be asked for.
-    pub writes: usize,
+    pub(crate) writes: usize,
     /// Statements that ask for rows and did nothing else, the same on both servers.
-    pub reads: usize,
+    pub(crate) reads: usize,
     /// Such that the primary was asked for, by the reason.
-    pub missed: BTreeMap<&'static str, Vec<String>>,
+    pub(crate) missed: BTreeMap<&'static str, Vec<String>>,
     /// Writes that were called reads, and what they did.
-    pub wrong: Vec<(String, String)>,
+    pub(crate) wrong: Vec<(String, String)>,
     /// Called reads, but the servers answer differently.
-    pub differing: Vec<String>,
+    pub(crate) differing: Vec<String>,
 }
 
-pub struct Judge {
+pub(crate) struct Judge {
     classifier: Classifier,
     /// It looks at each text by the grammar.
     grammar: Classifier,
-    pub found: Found,
+    pub(crate) found: Found,
 }
 
 /// How a statement begins.
@@ -50,13 +50,13 @@ fn is_refusal((code, said): &Failure) -> bool {
 }
 
 impl Judge {
-    pub fn new() -> Judge {
+    pub(crate) fn new() -> Judge {
         let classifier = Classifier::new(&Settings::default());
         let grammar = Classifier::new(&Settings { cache_bytes: 0, ..Settings::default() });
         Judge { classifier, grammar, found: Found::default() }
     }
 
-    pub async fn play(&mut self, scene: &mut Scene, pieces: &[Piece]) {
+    pub(crate) async fn play(&mut self, scene: &mut Scene, pieces: &[Piece]) {
         for piece in pieces {
             scene.heal().await;
             match piece {
@@ -138,12 +138,12 @@ fn one_line(sql: &str) -> String {
 
 impl Found {
     /// Reads that the primary was asked for, in percent.
-    pub fn missed_share(&self) -> f64 {
+    pub(crate) fn missed_share(&self) -> f64 {
         let missed: usize = self.missed.values().map(Vec::len).sum();
         100.0 * missed as f64 / self.reads.max(1) as f64
     }
 
-    pub fn print(&self, all: bool) {
+    pub(crate) fn print(&self, all: bool) {
         let Found { statements, writes, reads, wrong, .. } = self;
         println!("{statements} statements: {writes} writes, {} called reads", wrong.len());
         for (sql, effect) in wrong {

@@ -15,9 +15,9 @@ const STATE: &str = "SELECT \
     pg_catalog.current_setting('standard_conforming_strings') \
     FROM pg_catalog.pg_locks WHERE pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()";
 
-pub struct Scene {
+pub(crate) struct Scene {
     servers: Cluster,
-    pub database: String,
+    pub(crate) database: String,
     primary: Client,
     standby: Client,
     node: connect::Node,
@@ -26,22 +26,22 @@ pub struct Scene {
     /// Something was defined since the catalog was read.
     stale: bool,
     /// The script's own transaction is open.
-    pub in_block: bool,
+    pub(crate) in_block: bool,
     /// It has done something that others cannot see.
-    pub block_writes: bool,
+    pub(crate) block_writes: bool,
 }
 
 /// What a statement did on the primary.
-pub struct Done {
-    pub effect: Option<&'static str>,
-    pub rows: Vec<String>,
+pub(crate) struct Done {
+    pub(crate) effect: Option<&'static str>,
+    pub(crate) rows: Vec<String>,
 }
 
 /// An SQLSTATE and what was said.
-pub type Failure = (String, String);
+pub(crate) type Failure = (String, String);
 
 impl Scene {
-    pub async fn start(database: &str, schema: &str) -> Scene {
+    pub(crate) async fn start(database: &str, schema: &str) -> Scene {
         let servers = cluster()
             .replicas(1)
             .conf("max_prepared_transactions", "10")
@@ -77,19 +77,19 @@ impl Scene {
         }
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         let primary = self.servers.primary();
         format!("host=127.0.0.1 port={} user=postgres dbname={}", primary.port(), self.database)
     }
 
-    pub async fn reconnect(&mut self) {
+    pub(crate) async fn reconnect(&mut self) {
         self.primary = session(self.servers.primary(), &self.database).await;
         self.standby = session(self.servers.replica(0), &self.database).await;
         (self.in_block, self.block_writes, self.stale) = (false, false, true);
     }
 
     /// A session that ended itself, or that a test made unusable, is replaced.
-    pub async fn heal(&mut self) {
+    pub(crate) async fn heal(&mut self) {
         if self.primary.is_closed() {
             self.reconnect().await;
         }
@@ -99,7 +99,7 @@ impl Scene {
     }
 
     /// What the database says of its names, as the proxy would know it.
-    pub async fn catalog(&mut self, classifier: &Classifier) -> Arc<Catalog> {
+    pub(crate) async fn catalog(&mut self, classifier: &Classifier) -> Arc<Catalog> {
         if self.in_block && self.block_writes {
             return Arc::default();
         }
@@ -117,7 +117,7 @@ impl Scene {
     }
 
     /// Runs what begins or ends a transaction.
-    pub async fn pass(&mut self, sql: &str) {
+    pub(crate) async fn pass(&mut self, sql: &str) {
         let _ = self.primary.simple_query(sql).await;
         let asked = "SELECT pg_catalog.pg_current_xact_id_if_assigned()";
         // In a failed transaction nothing can be asked, and nothing needs to.
@@ -132,7 +132,7 @@ impl Scene {
     }
 
     /// Runs a statement on the primary so that a failure changes nothing.
-    pub async fn on_primary(&mut self, sql: &str) -> Result<Done, Failure> {
+    pub(crate) async fn on_primary(&mut self, sql: &str) -> Result<Done, Failure> {
         let (open, close, undo) = match self.in_block {
             true => ("SAVEPOINT oracle", "RELEASE oracle", "ROLLBACK TO oracle; RELEASE oracle"),
             false => ("BEGIN", "COMMIT", "ROLLBACK"),
@@ -166,7 +166,7 @@ impl Scene {
     }
 
     /// The session reads a backslash in a string otherwise.
-    pub async fn reads_strings_differently(&self) -> bool {
+    pub(crate) async fn reads_strings_differently(&self) -> bool {
         self.state().await.is_ok_and(|state| state.2 == "off")
     }
 
@@ -182,7 +182,7 @@ impl Scene {
     }
 
     /// Runs a statement on the standby; its settings are kept, as far as they work there.
-    pub async fn on_standby(&self, sql: &str, keep: bool) -> Result<Vec<String>, Failure> {
+    pub(crate) async fn on_standby(&self, sql: &str, keep: bool) -> Result<Vec<String>, Failure> {
         self.standby.simple_query("BEGIN").await.map_err(words)?;
         let rows = run(&self.standby, sql).await;
         let end = if keep && rows.is_ok() { "COMMIT" } else { "ROLLBACK" };
@@ -190,7 +190,7 @@ impl Scene {
         rows.map_err(words)
     }
 
-    pub async fn copy_in(&mut self, sql: &str, data: &str) {
+    pub(crate) async fn copy_in(&mut self, sql: &str, data: &str) {
         if let Ok(sink) = self.primary.copy_in::<_, bytes::Bytes>(sql).await {
             let mut sink = Box::pin(sink);
             let sent = sink.send(bytes::Bytes::copy_from_slice(data.as_bytes())).await;
@@ -221,7 +221,8 @@ async fn run(client: &Client, sql: &str) -> Result<Vec<String>, Error> {
     } else {
         for message in client.simple_query(sql).await? {
             if let SimpleQueryMessage::Row(row) = message {
-                let columns = (0..row.len()).map(|i| row.try_get(i).ok().flatten().unwrap_or("NULL"));
+                let columns =
+                    (0..row.len()).map(|i| row.try_get(i).ok().flatten().unwrap_or("NULL"));
                 rows.push(columns.collect::<Vec<_>>().join("|"));
             }
         }
@@ -230,7 +231,7 @@ async fn run(client: &Client, sql: &str) -> Result<Vec<String>, Error> {
     Ok(rows)
 }
 
-pub fn copies_out(sql: &str) -> bool {
+pub(crate) fn copies_out(sql: &str) -> bool {
     let lower = sql.to_ascii_lowercase();
     lower.trim_start().starts_with("copy") && lower.contains("to stdout")
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 /// One piece of a script.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Piece {
+pub(crate) enum Piece {
     Statement(String),
     /// COPY … FROM STDIN and its rows.
     CopyIn(String, String),
@@ -13,10 +13,10 @@ pub enum Piece {
 }
 
 /// Variables that psql has, from its environment or set by the script.
-pub type Variables = HashMap<String, String>;
+pub(crate) type Variables = HashMap<String, String>;
 
 /// The pieces of a script, in order. `environment` answers `\getenv`.
-pub fn pieces(script: &str, environment: &Variables) -> Vec<Piece> {
+pub(crate) fn pieces(script: &str, environment: &Variables) -> Vec<Piece> {
     let mut reader = Reader { variables: Variables::new(), environment, pieces: Vec::new() };
     let mut text = String::new();
     let mut lines = script.split_inclusive('\n');

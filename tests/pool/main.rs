@@ -19,3 +19,4 @@ mod prepared;
 mod renewed;
 mod routing;
 mod session;
+mod steering;

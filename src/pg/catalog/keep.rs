@@ -2,7 +2,7 @@
 
 use super::{Answer, Database, read};
 use crate::pg::cluster::Cluster;
-use crate::route::{self, Ask, Consistency, Fallback, Known, Target, Wants};
+use crate::route::{self, Ask, Consistency, Fallback, Known, Place, Target, Wants};
 use crate::task::Stop;
 use crate::topology::{NodeId, NodeSet};
 use futures_util::StreamExt;
@@ -110,9 +110,11 @@ impl Cluster {
         let now = Instant::now();
         let ask = Ask {
             wants: Wants::Read,
+            place: Place::default(),
             consistency: Consistency::Session,
             max_staleness: self.live.load().route.max_staleness,
             known: Known { primary: changed, replica: None },
+            after: None,
             arrived: now,
             avoid: NodeSet::EMPTY,
             fallback: Fallback::Primary,
