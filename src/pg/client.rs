@@ -8,6 +8,7 @@ mod perform;
 mod settle;
 mod wish;
 
+use super::catalog::Defining;
 use super::cluster::{Cluster, Lease, UserPools};
 use super::engine::Engine;
 use super::exchange::{give_back, planner};
@@ -15,7 +16,7 @@ use super::refuse;
 use super::registry::{ClientEntry, ClientState, Registration};
 use super::session::batch::{Batch, End};
 use super::session::owed::{Owed, Queue};
-use super::session::proof::Residue;
+use super::session::proof::{Doubt, Residue};
 use super::session::receive::Flow;
 use super::session::send::Outgoing;
 use super::session::{Backend, Session, Tx};
@@ -78,6 +79,8 @@ pub(super) struct Client {
     /// It listens.
     ears: Option<Box<hear::Ears>>,
     pub(super) pools: Arc<UserPools>,
+    /// Its transaction defines something.
+    defining: Option<Defining>,
     pub(super) engine: Arc<Engine>,
 }
 
@@ -121,6 +124,7 @@ impl Client {
             ears: None,
             cluster: arrived.cluster,
             pools: arrived.pools,
+            defining: None,
             entry: arrived.entry,
             engine,
         }
@@ -172,13 +176,20 @@ impl Client {
         self.mind_sequences();
         if self.session.renews {
             self.cluster.statements.renew();
+            self.define();
             // What a transaction did to tables, others see at its end.
             self.session.renews = self.session.tx != Tx::Idle;
+        }
+        if self.session.tx == Tx::Idle {
+            self.defining = None;
         }
         if self.session.take_held_ready() {
             Box::pin(self.tell_what_is_heard()).await;
         }
         if let Some(doubt) = self.session.take_doubt() {
+            if doubt == Doubt::Everything {
+                self.pools.catalog.suspect();
+            }
             // Boxed: it is rare, and its state would make every idle client larger.
             Box::pin(self.settle(doubt)).await?;
         }
@@ -229,6 +240,12 @@ impl Client {
                 }
             }
         }
+    }
+
+    /// From now on until its transaction is over, nobody knows what names mean.
+    fn define(&mut self) {
+        let begin = || self.pools.catalog.define();
+        self.defining.get_or_insert_with(begin);
     }
 
     /// Where applications ask for `currval` or `lastval`, what wrote keeps its server connection.

@@ -4,6 +4,7 @@ mod accept;
 pub mod attendance;
 pub mod auth;
 mod cancel;
+pub mod catalog;
 mod client;
 pub mod cluster;
 pub mod connect;

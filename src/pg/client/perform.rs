@@ -5,9 +5,10 @@ use super::{Client, Leaving};
 use crate::pg::cluster::{Errand, Found};
 use crate::pg::exchange::{Ended, planner};
 use crate::pg::registry::{CancelTarget, ClientState, LastRoute};
-use crate::pg::session::batch::End;
+use crate::pg::session::batch::{End, Item};
 use crate::pg::session::receive::Hope;
 use crate::pg::session::{Session, Tx};
+use crate::pg::wire::{self, HEADER};
 use crate::refusal::Refusal;
 use crate::route::Wants;
 use crate::topology::NodeSet;
@@ -31,6 +32,9 @@ impl Client {
     /// Has the batch answered by a server, by another one if the first cannot.
     pub(super) async fn perform(&mut self) -> Result<(), Leaving> {
         self.batch.empties().for_each(|database| self.cluster.close_idle(database));
+        if self.batch.defines() {
+            self.define();
+        }
         let mut tries = Tries::default();
         // Nothing was asked of the server yet that another one could not be asked.
         let mut fresh = self.begun.is_some();
@@ -216,6 +220,7 @@ impl Client {
             }
             if matches!(ended, Ended::Retry(fault) if fault.is_of_a_standby()) {
                 *avoid = self.cluster.replicas();
+                self.remember_refusal();
             }
             if matches!(ended, Ended::ServerLost(_)) {
                 self.cluster.monitor.report_failure(node, "connection lost");
@@ -224,6 +229,29 @@ impl Client {
         self.cluster.counters.retries.with(reason).increment();
         tracing::debug!(client = self.entry.id, ?ended, "a read is asked of another node");
         self.drop_server();
+    }
+
+    /// A replica refused the batch: statements like its own go to the primary at once. Which of
+    /// several it was is not known, and a read loses little by being there.
+    fn remember_refusal(&self) {
+        let (classifier, catalog) = (&self.cluster.classifier, self.pools.catalog.current());
+        let mut rest = &self.input[..];
+        for frame in &self.batch.frames {
+            let (this, next) = rest.split_at(frame.here.min(rest.len()));
+            rest = next;
+            match &frame.item {
+                Item::Query(_) => {
+                    if let Some((sql, _)) = this.get(HEADER..).and_then(wire::cstr) {
+                        classifier.remember(sql, &catalog);
+                    }
+                }
+                Item::Bind { statement: Some(statement), .. } => {
+                    statement.refuse();
+                    classifier.remember(statement.query(), &catalog);
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Routes the batch and leases a server for it.

@@ -235,6 +235,11 @@ impl Batch {
         })
     }
 
+    /// It may change what names mean.
+    pub fn defines(&self) -> bool {
+        self.any_step(&Step::Defines)
+    }
+
     /// Databases that nobody may be connected to when it runs.
     pub fn empties(&self) -> impl Iterator<Item = &str> {
         self.executed().flat_map(|analysis| &analysis.steps).filter_map(|step| match step {

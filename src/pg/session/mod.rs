@@ -188,6 +188,18 @@ impl Session {
         }
     }
 
+    /// Puts the same statement with another verdict in the place of the one of this name.
+    fn judge_anew(&mut self, name: &[u8], statement: Arc<Statement>) {
+        match name {
+            [] => self.unnamed = Some(statement),
+            _ => {
+                if let Some(named) = self.named.get_mut(name) {
+                    named.statement = statement;
+                }
+            }
+        }
+    }
+
     fn define(&mut self, name: &[u8], statement: Arc<Statement>) {
         self.numbers += 1;
         self.named.insert(name.into(), Named { statement, seen: false, number: self.numbers });
