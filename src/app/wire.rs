@@ -216,6 +216,7 @@ pub(super) fn monitor_login(settings: &config::Monitor) -> tokio_postgres::Confi
 fn monitor_settings(settings: &config::Monitor) -> monitor::Settings {
     monitor::Settings {
         interval: settings.interval,
+        idle_interval: settings.idle_interval,
         shortest_interval: settings.shortest_interval,
         probe_timeout: settings.probe_timeout,
         connect_timeout: settings.probe_timeout,

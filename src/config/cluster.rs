@@ -82,6 +82,9 @@ options! {
         key database: String = "postgres" => .restart();
         /// How often each node is asked for its role and position.
         key interval: Duration = "100ms" => .limits(10, 60 * SECOND).restart();
+        /// How often while nobody uses the cluster: no transaction began for ten seconds. A read
+        /// that needs news asks at once.
+        key idle_interval: Duration = "1s" => .limits(10, 60 * SECOND).restart();
         /// How often it may be asked when reads wait for news, however many do.
         key shortest_interval: Duration = "1ms" => .limits(0, 60 * SECOND).restart();
         /// How long a node may take to answer before it counts as unreachable.

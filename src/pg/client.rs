@@ -1,5 +1,7 @@
 //! One client after its login: takes a batch, finds it a server, has it answered, lets go.
 
+mod begun;
+mod explain;
 mod hear;
 mod loss;
 mod perform;
@@ -72,6 +74,8 @@ pub(super) struct Client {
     skipping: bool,
     /// What it asks for is never to go to the primary.
     shuns_primary: bool,
+    /// How the READ ONLY transaction began in which nothing was asked yet.
+    begun: Option<Box<[u8]>>,
     /// It listens.
     ears: Option<Box<hear::Ears>>,
     pub(super) pools: Arc<UserPools>,
@@ -116,6 +120,7 @@ impl Client {
             node: None,
             skipping: false,
             shuns_primary: false,
+            begun: None,
             ears: None,
             cluster: arrived.cluster,
             pools: arrived.pools,
@@ -152,6 +157,10 @@ impl Client {
             // Boxed: it is rare, and its state would make every idle client larger.
             let known = Box::pin(self.learn_position()).await;
             self.batch.complain(known.err());
+        }
+        if let Some(explained) = self.batch.explains().cloned() {
+            let lines = self.explain(&explained);
+            self.batch.complain(lines.map(|lines| self.session.explained = lines).err());
         }
         if self.skipping {
             self.skip_batch();
@@ -197,6 +206,8 @@ impl Client {
             if self.output.is_empty() && self.link.is_some() {
                 match self.poll_from_server(cx) {
                     Poll::Ready(Ok(())) => continue,
+                    // It begins again where the first statement goes.
+                    Poll::Ready(Err(_)) if self.begun.is_some() => self.drop_server(),
                     Poll::Ready(Err(ended)) => return Poll::Ready(Err(self.server_ended(ended))),
                     Poll::Pending => {}
                 }

@@ -126,6 +126,8 @@ pub enum Step {
     ListsChannels,
     /// `SHOW tidegate.…`: answered by the proxy.
     ShowTidegate(Box<str>),
+    /// `EXPLAIN (TIDEGATE) …`: the proxy says where the statement would go, which is not executed.
+    Explain(Arc<Analysis>),
     /// The session must keep its server connection from here on.
     Pin(Pin),
     /// It may leave something on the server that its text does not tell, as whatever runs code of

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use super::analysis::{Analysis, Pin, Step, Why};
 use super::grammar::{Node, nodes, parse};
@@ -202,7 +203,19 @@ fn create_as(stmt: &nodes::CreateTableAsStmt, names: Names<'_>) -> Part {
 
 /// EXPLAIN needs what its statement needs, executed or not: a plan alone is rarely worth a risk.
 fn explain(stmt: &nodes::ExplainStmt, names: Names<'_>) -> Part {
-    replayable_as_pin(inner(stmt.query(), names))
+    let part = replayable_as_pin(inner(stmt.query(), names));
+    match asks_proxy(stmt) {
+        true => {
+            let explained = Analysis { primary: part.primary, steps: vec![part.step] };
+            Part { primary: None, step: Step::Explain(Arc::new(explained)), ..part }
+        }
+        false => part,
+    }
+}
+
+/// EXPLAIN (TIDEGATE): PostgreSQL has no such option.
+fn asks_proxy(stmt: &nodes::ExplainStmt) -> bool {
+    stmt.options().iter().any(|option| option.defname() == Some("tidegate"))
 }
 
 /// Within EXPLAIN and the like nobody knows whether a `set_config` ran.

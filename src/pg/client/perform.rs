@@ -36,10 +36,12 @@ impl Client {
             self.define();
         }
         let mut tries = Tries::default();
-        let mut fresh = false;
+        // Nothing was asked of the server yet that another one could not be asked.
+        let mut fresh = self.begun.is_some();
         loop {
             if self.link.is_none() {
                 if let Err(refusal) = self.find_server(tries.avoid).await? {
+                    self.begun = None;
                     return self.turn_down(&refusal);
                 }
                 fresh = true;
@@ -57,6 +59,9 @@ impl Client {
             if self.batch.listens {
                 Box::pin(self.prepare_to_hear()).await;
             }
+            // An answer of ours asks nothing of the server.
+            let ours = self.begun.is_some() && self.session.is_local(&self.batch);
+            let begun = self.begin_of_batch().filter(|_| self.reads_elsewhere());
             self.flow.open = self.batch.end == Some(End::Open);
             self.send_batch();
             if hope == Hope::None {
@@ -68,6 +73,9 @@ impl Client {
             }
             if hope != Hope::None {
                 self.drop_batch();
+            }
+            if !ours {
+                self.begun = begun.filter(|_| self.session.tx == Tx::Open);
             }
             return match ended {
                 Ended::Done => Ok(()),
@@ -81,13 +89,17 @@ impl Client {
         let renewal = !tries.renewed && self.batch.is_renewable() && self.batch.is_atomic();
         match self.is_movable() {
             true => {
-                let standby = !self.shuns_primary
-                    && self.node.is_some_and(|node| self.cluster.is_replica(node));
+                let standby = !self.shuns_primary && self.reads_elsewhere();
                 Hope::Elsewhere { renewal, standby }
             }
             false if renewal => Hope::Renewal,
             false => Hope::None,
         }
+    }
+
+    /// The server is a replica.
+    fn reads_elsewhere(&self) -> bool {
+        self.node.is_some_and(|node| self.cluster.is_replica(node))
     }
 
     /// What the server has to know ahead of the batch: the session's parameters, and statements
@@ -104,6 +116,7 @@ impl Client {
         if self.session.tx == Tx::Idle {
             self.send_ahead(Session::listen_ahead);
         }
+        self.begin_again().await?;
         if self.send_ahead(Session::prepare) {
             self.exchange_ahead().await?;
         }
@@ -126,7 +139,7 @@ impl Client {
         })
     }
 
-    async fn exchange_ahead(&mut self) -> Result<(), Ended> {
+    pub(super) async fn exchange_ahead(&mut self) -> Result<(), Ended> {
         match poll_fn(|cx| self.poll_exchange(cx)).await {
             Ended::Done => Ok(()),
             ended => Err(ended),
@@ -144,7 +157,10 @@ impl Client {
         match self.node.filter(|node| hope.is_elsewhere() && self.cluster.is_replica(*node)) {
             Some(node) => {
                 tries.avoid.insert(node);
-                self.let_go();
+                match self.session.tx {
+                    Tx::Idle => self.let_go(),
+                    _ => self.drop_server(),
+                }
                 true
             }
             None if !tries.renewed && self.batch.is_renewable() => {

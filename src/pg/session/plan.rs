@@ -352,10 +352,38 @@ fn check_show(name: &str, statements: usize) -> Result<(), Refusal> {
     }
 }
 
-/// The name asked for when a statement is a single `SHOW tidegate.…`.
-pub fn asks_proxy(analysis: &Analysis) -> Option<&str> {
+/// What a statement asks of the proxy itself.
+#[derive(Clone, Copy, Debug)]
+pub enum Question<'a> {
+    /// `SHOW tidegate.…`
+    Show(&'a str),
+    /// `EXPLAIN (TIDEGATE) …`
+    Explain(&'a Analysis),
+}
+
+impl Question<'_> {
+    /// The name of the one column of the answer.
+    pub fn column(self) -> String {
+        match self {
+            Question::Show(name) => name.to_owned(),
+            Question::Explain(_) => "QUERY PLAN".to_owned(),
+        }
+    }
+
+    /// The tag of the answer.
+    pub fn tag(self) -> &'static str {
+        match self {
+            Question::Show(_) => "SHOW",
+            Question::Explain(_) => "EXPLAIN",
+        }
+    }
+}
+
+/// What a statement asks of the proxy, if that is all that it does.
+pub fn asks_proxy(analysis: &Analysis) -> Option<Question<'_>> {
     match analysis.steps.as_slice() {
-        [Step::ShowTidegate(name)] => Some(name),
+        [Step::ShowTidegate(name)] => Some(Question::Show(name)),
+        [Step::Explain(explained)] => Some(Question::Explain(explained)),
         _ => None,
     }
 }
