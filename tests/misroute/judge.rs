@@ -3,7 +3,7 @@
 use crate::scene::{Failure, Scene, copies_out};
 use crate::script::Piece;
 use std::collections::BTreeMap;
-use tidegate::sql::{Classifier, Settings, Why};
+use tidegate::sql::{Classifier, Pin, Settings, Step, Why};
 
 /// What was found, over any number of scripts.
 #[derive(Default)]
@@ -25,6 +25,8 @@ pub(crate) struct Judge {
     classifier: Classifier,
     /// It looks at each text by the grammar.
     grammar: Classifier,
+    /// The session keeps its connection to the primary: a setting of its own cannot be moved.
+    pinned: bool,
     pub(crate) found: Found,
 }
 
@@ -53,7 +55,7 @@ impl Judge {
     pub(crate) fn new() -> Judge {
         let classifier = Classifier::new(&Settings::default());
         let grammar = Classifier::new(&Settings { cache_bytes: 0, ..Settings::default() });
-        Judge { classifier, grammar, found: Found::default() }
+        Judge { classifier, grammar, pinned: false, found: Found::default() }
     }
 
     pub(crate) async fn play(&mut self, scene: &mut Scene, pieces: &[Piece]) {
@@ -62,12 +64,16 @@ impl Judge {
             match piece {
                 Piece::Statement(sql) => self.statement(scene, sql).await,
                 Piece::CopyIn(sql, rows) => scene.copy_in(sql, rows).await,
-                Piece::Reconnect => scene.reconnect().await,
+                Piece::Reconnect => {
+                    scene.reconnect().await;
+                    self.pinned = false;
+                }
             }
         }
         if scene.in_block {
             scene.pass("ROLLBACK").await;
         }
+        self.pinned = false;
     }
 
     async fn statement(&mut self, scene: &mut Scene, sql: &str) {
@@ -95,6 +101,10 @@ impl Judge {
         assert!(fails || exact == by_shape, "{sql}: {exact:?}, by its shape {by_shape:?}");
         let said = by_shape.primary.map(|why| why.name()).or(differently.then_some("strings"));
         let Ok(done) = scene.on_primary(sql).await else { return };
+        self.pinned |= by_shape.steps.contains(&Step::Pin(Pin::Setting));
+        if self.pinned {
+            return;
+        }
         let settles = matches!(&*word, "set" | "reset" | "discard" | "prepare" | "load");
         let elsewhere = match done.effect {
             Some(_) if said.is_some() => None,
