@@ -13,6 +13,7 @@ use foldhash::fast::RandomState;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 
 use super::analysis::Analysis;
+use super::usage::Used;
 
 /// Slots of a thread's own table.
 const SLOTS: usize = 512;
@@ -24,7 +25,7 @@ const LONGEST_IN_FRONT: usize = 2048;
 pub(super) type ByShape = Option<Arc<Analysis>>;
 
 /// What an entry costs besides its shape, about; in bytes.
-const ENTRY: usize = 200;
+const ENTRY: usize = 400;
 
 /// Counters are spread over this many lines of memory, so that threads do not fight for one.
 const LANES: usize = 16;
@@ -154,7 +155,7 @@ impl Shapes {
     /// A cache of about `bytes` bytes, beside at most 1 MiB for each thread.
     pub(super) fn new(bytes: u64) -> Shapes {
         let hasher = RandomState::default();
-        let entries = usize::try_from(bytes / 400).unwrap_or(usize::MAX).max(1);
+        let entries = usize::try_from(bytes / 600).unwrap_or(usize::MAX).max(1);
         let lifecycle = DefaultLifecycle::default();
         Shapes {
             all: Cache::with(entries, bytes, ByBytes, hasher.clone(), lifecycle),
@@ -194,6 +195,17 @@ impl Shapes {
     pub(super) fn correct(&self, shape: Arc<Shape>) {
         self.keep(shape);
         self.epoch.store(next_epoch(), Ordering::Release);
+    }
+
+    /// All answers that were used, with their shapes.
+    pub(super) fn used(&self) -> Vec<(Box<[u8]>, Arc<Analysis>, Used)> {
+        let used = |(key, shape): (Key, Arc<Shape>)| {
+            let analysis = shape.answer.clone()?;
+            let used = analysis.usage.as_ref()?.read();
+            let any = used.primary + used.replicas > 0;
+            any.then(|| (key.0.text.clone(), analysis, used))
+        };
+        self.all.iter().filter_map(used).collect()
     }
 
     pub(super) fn count(&self, front: &Front, hit: bool) {

@@ -291,7 +291,7 @@ impl Session {
                 // PREPARE TRANSACTION keeps what the transaction set.
                 if tag.starts_with(b"COMMIT") || tag.starts_with(b"PREPARE TRANSACTION") {
                     self.commit()
-                } else {
+                } else if *step == Step::Rollback || self.tx != Tx::Idle {
                     self.rollback()
                 }
             }
