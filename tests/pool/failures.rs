@@ -183,7 +183,7 @@ async fn a_read_only_transaction_that_only_began_begins_again_elsewhere() {
     servers.caught_up().await.unwrap();
     let running = proxy(&servers).with("route", "max_staleness = \"1h\"").start().await;
     let mut client = running.connect().await;
-    // What no replica can read.
+    // What no replica can read, and is known not to.
     client.batch_execute("BEGIN READ ONLY").await.unwrap();
     assert_eq!(route(&client).await.0, "b");
     assert_eq!(value(&client, "SELECT a FROM u").await, "8");
@@ -199,6 +199,18 @@ async fn a_read_only_transaction_that_only_began_begins_again_elsewhere() {
     let row = transaction.query_one("SHOW transaction_isolation", &[]).await.unwrap();
     assert_eq!(row.get::<_, String>(0), "repeatable read");
     transaction.rollback().await.unwrap();
+    client.batch_execute("BEGIN READ ONLY").await.unwrap();
+    assert_eq!(value(&client, "SELECT pg_try_advisory_xact_lock(7)").await, "t");
+    assert_eq!(route(&client).await.0, "a");
+    client.batch_execute("COMMIT").await.unwrap();
+    // What nobody knew yet.
+    servers.sql("CREATE UNLOGGED TABLE v AS SELECT 9 AS a").await.unwrap();
+    servers.caught_up().await.unwrap();
+    client.batch_execute("BEGIN READ ONLY").await.unwrap();
+    assert_eq!(route(&client).await.0, "b");
+    assert_eq!(value(&client, "SELECT a FROM v").await, "9");
+    assert_eq!(route(&client).await.0, "a");
+    client.batch_execute("COMMIT").await.unwrap();
     // Its replica dies before the first question.
     client.batch_execute("BEGIN READ ONLY").await.unwrap();
     assert_eq!(route(&client).await.0, "b");

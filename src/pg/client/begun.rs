@@ -7,7 +7,8 @@ use crate::pg::session::Tx;
 use crate::pg::session::batch::{Batch, Item};
 use crate::pg::session::send::Outgoing;
 use crate::pg::wire::{self, HEADER};
-use crate::sql::{Analysis, Step};
+use crate::route::Wants;
+use crate::sql::{Analysis, Step, Why};
 
 /// A longer BEGIN is not remembered, in bytes.
 const LONGEST: usize = 256;
@@ -27,13 +28,38 @@ impl Client {
         (text.len() <= LONGEST).then(|| text.into())
     }
 
+    /// The transaction's replica is not where the batch can be answered: it ends there, unseen.
+    pub(super) async fn leave_replica(&mut self) {
+        let elsewhere = [Why::Function, Why::Relation, Why::Refused, Why::Locks];
+        let wants = matches!(self.batch.wants(), Wants::Primary(why) if elsewhere.contains(&why));
+        if !(wants && self.begun.is_some() && self.reads_elsewhere()) {
+            return;
+        }
+        self.send_ahead(|_, _, to: &mut Outgoing<'_>| to.transaction(b"ROLLBACK"));
+        match self.exchange_ahead().await {
+            Ok(()) => self.let_go(),
+            Err(_) => self.drop_server(),
+        }
+    }
+
+    /// It leaves the transaction as it is: an answer of ours, or statements that are only prepared.
+    pub(super) fn asks_nothing(&self) -> bool {
+        let only_prepares = |item: &Item| match item {
+            Item::Parse { .. } | Item::DescribeStatement(..) | Item::CloseStatement(_) => true,
+            Item::Sync => true,
+            _ => false,
+        };
+        self.session.is_local(&self.batch)
+            || self.batch.frames.iter().all(|frame| only_prepares(&frame.item))
+    }
+
     /// Begins the transaction that the client believes to be in, on a server that was just found.
     pub(super) async fn begin_again(&mut self) -> Result<(), Ended> {
         if self.session.tx != Tx::Idle {
             return Ok(());
         }
         let Some(sql) = self.begun.take() else { return Ok(()) };
-        self.send_ahead(|_, _, to: &mut Outgoing<'_>| to.begin(&sql));
+        self.send_ahead(|_, _, to: &mut Outgoing<'_>| to.transaction(&sql));
         self.begun = Some(sql);
         self.exchange_ahead().await
     }

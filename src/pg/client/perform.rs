@@ -37,6 +37,10 @@ impl Client {
             self.define();
         }
         let (usage, started) = (self.batch.usage.clone(), Instant::now());
+        if self.begun.is_some() {
+            // Boxed: it is rare, and its state would make every idle client larger.
+            Box::pin(self.leave_replica()).await;
+        }
         let mut tries = Tries::default();
         // Nothing was asked of the server yet that another one could not be asked.
         let mut fresh = self.begun.is_some();
@@ -61,8 +65,7 @@ impl Client {
             if self.batch.listens {
                 Box::pin(self.prepare_to_hear()).await;
             }
-            // An answer of ours asks nothing of the server.
-            let ours = self.begun.is_some() && self.session.is_local(&self.batch);
+            let idles = self.begun.is_some() && self.asks_nothing();
             let begun = self.begin_of_batch().filter(|_| self.reads_elsewhere());
             self.flow.open = self.batch.end == Some(End::Open);
             self.send_batch();
@@ -76,7 +79,7 @@ impl Client {
             if hope != Hope::None {
                 self.drop_batch();
             }
-            if !ours {
+            if !idles {
                 self.begun = begun.filter(|_| self.session.tx == Tx::Open);
             }
             return match ended {
@@ -105,7 +108,7 @@ impl Client {
     }
 
     /// The server is a replica.
-    fn reads_elsewhere(&self) -> bool {
+    pub(super) fn reads_elsewhere(&self) -> bool {
         self.node.is_some_and(|node| self.cluster.is_replica(node))
     }
 
@@ -123,7 +126,9 @@ impl Client {
         if self.session.tx == Tx::Idle {
             self.send_ahead(Session::listen_ahead);
         }
-        self.begin_again().await?;
+        if self.begun.is_some() {
+            Box::pin(self.begin_again()).await?;
+        }
         if self.send_ahead(Session::prepare) {
             self.exchange_ahead().await?;
         }

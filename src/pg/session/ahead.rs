@@ -177,11 +177,12 @@ impl Outgoing<'_> {
         self.owed.push(Owed::Replay);
     }
 
-    /// A BEGIN of ours in the place of one that the client sent to another server.
-    pub fn begin(&mut self, sql: &[u8]) {
+    /// A BEGIN of ours in the place of one that the client sent to another server, or the ROLLBACK
+    /// that ends it there.
+    pub fn transaction(&mut self, sql: &[u8]) {
         self.backend.prepared.unnamed = None;
         wire::put_query(self.out, sql);
-        self.owed.push(Owed::Begin);
+        self.owed.push(Owed::Transaction);
     }
 
     /// `currval` is about what this session did.

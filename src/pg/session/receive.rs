@@ -195,7 +195,7 @@ impl Session {
             return Err(from.unexpected(header.tag));
         };
         match (head, header.tag) {
-            (Owed::Replay | Owed::Begin, b'C' | b'T') => Ok(Passage::Swallow),
+            (Owed::Replay | Owed::Transaction, b'C' | b'T') => Ok(Passage::Swallow),
             (Owed::Query { analysis, step, .. }, b'C') => {
                 self.copying = false;
                 let effect = analysis.steps.get(*step).cloned();
@@ -340,7 +340,7 @@ impl Session {
             _ => None,
         };
         match from.owed.head() {
-            Some(Owed::Replay | Owed::Begin) => return Err(Desync::Replay(fault.message)),
+            Some(Owed::Replay | Owed::Transaction) => return Err(Desync::Replay(fault.message)),
             Some(Owed::Query { .. } | Owed::Function) => {}
             _ => {
                 let (session, backend) = (&mut *self, &mut *from.backend);
@@ -384,7 +384,7 @@ impl Session {
         match from.owed.pop() {
             Some(Owed::Replay | Owed::OurSync) => return Ok(Passage::Swallow),
             Some(Owed::Query { .. } | Owed::Function | Owed::Sync) => {}
-            Some(Owed::Begin) => {
+            Some(Owed::Transaction) => {
                 self.ready(tx);
                 return Ok(Passage::Swallow);
             }
@@ -416,7 +416,7 @@ impl Incoming<'_> {
         self.flow.hope != Hope::None
             && self.flow.left == 0
             && match self.owed.head() {
-                None | Some(Owed::Replay | Owed::Begin | Owed::OurSync) => false,
+                None | Some(Owed::Replay | Owed::Transaction | Owed::OurSync) => false,
                 Some(
                     Owed::Parse { ours: true, .. }
                     | Owed::Close { ours: true, .. }
@@ -444,7 +444,7 @@ impl Incoming<'_> {
 
     fn unless_replaying(&mut self) -> Passage {
         match self.owed.head() {
-            Some(Owed::Replay | Owed::Begin) => Passage::Swallow,
+            Some(Owed::Replay | Owed::Transaction) => Passage::Swallow,
             _ => Passage::Forward,
         }
     }

@@ -53,6 +53,8 @@ fn part(author: &mut Author) -> Vec<Message> {
         11 => vec![Message::Describe('P', portal.into())],
         12 => vec![Message::Close('S', name.into())],
         13 => vec![Message::Close('P', portal.into())],
+        // See `known/execute_of_a_failed_unnamed_portal.txt` for why it is bound anew.
+        14 if portal.is_empty() => vec![bind(author, portal, name), execute(portal, 1)],
         14 => vec![execute(portal, 1)],
         15 => {
             let parse = Message::Parse { name: String::new(), sql: author.statement() };
