@@ -23,6 +23,7 @@ pub mod admin;
 pub mod app;
 pub mod config;
 pub mod counters;
+pub mod dispatch;
 pub mod door;
 pub mod http;
 pub mod lab;

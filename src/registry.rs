@@ -20,9 +20,23 @@ impl<T> Default for Registry<T> {
 }
 
 impl<T> Registry<T> {
+    /// One whose numbers start at `first`.
+    pub fn starting_at(first: u64) -> Registry<T> {
+        Registry { entries: Mutex::default(), next: AtomicU64::new(first) }
+    }
+
+    /// A number for somebody who may enter later.
+    pub fn reserve(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
     /// Enters what `build` makes of the new number.
     pub fn enter(self: &Arc<Self>, build: impl FnOnce(u64) -> T) -> Registration<T> {
-        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        self.enter_as(self.reserve(), build)
+    }
+
+    /// The same with a number that was reserved.
+    pub fn enter_as(self: &Arc<Self>, id: u64, build: impl FnOnce(u64) -> T) -> Registration<T> {
         let entry = Arc::new(build(id));
         self.entries.lock().insert(id, entry.clone());
         Registration { id, entry, registry: self.clone() }

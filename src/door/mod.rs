@@ -2,7 +2,9 @@
 
 pub mod attendance;
 mod method;
+mod policy;
 pub mod rules;
 pub mod throttle;
 
 pub use method::Method;
+pub use policy::Policy;
