@@ -91,7 +91,7 @@ fn node(node: &NodeView, now: Instant) -> view::Node {
         address: node.address.clone(),
         role: node.role.name().into(),
         reason,
-        position: node.position.map(|p| p.to_string()),
+        position: node.position.as_ref().map(|p| p.to_string()),
         staleness: node.fresh_as_of.map(|at| now.saturating_duration_since(at)),
         bytes_behind: node.bytes_behind,
         claimed_lag: node.claimed_lag_us.map(Duration::from_micros),
