@@ -105,7 +105,8 @@ fn add(set: &mut GtidSet, text: &str) -> Option<()> {
     let author = uuid(parts.next()?)?;
     let mut tag = String::new();
     for part in parts {
-        if part.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_') {
+        let word = part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        if word && !part.starts_with(|first: char| first.is_ascii_digit()) {
             tag = part.to_ascii_lowercase();
             continue;
         }
