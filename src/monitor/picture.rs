@@ -101,7 +101,7 @@ impl Picture {
         if let (Seen::Says(Observation { position: Some(position), .. }), Some(asked)) =
             (&node.seen, node.asked)
         {
-            self.samples.push(asked, *position);
+            self.samples.push(asked, position.clone());
         }
     }
 
@@ -109,9 +109,9 @@ impl Picture {
         for (node, role) in self.nodes.iter_mut().zip(&self.verdict.roles) {
             node.fresh = match (role, &node.seen) {
                 (Role::Replica, Seen::Says(Observation { position: Some(now), .. })) => {
-                    let kept = node.fresh.filter(|(then, _)| now.contains(then));
+                    let kept = node.fresh.take().filter(|(then, _)| now.contains(then));
                     let known = self.samples.fresh_as_of(now).max(kept.map(|(_, fresh)| fresh));
-                    known.map(|fresh| (*now, fresh))
+                    known.map(|fresh| (now.clone(), fresh))
                 }
                 _ => None,
             };
@@ -148,18 +148,18 @@ impl Picture {
             Seen::Says(says) => Some(says),
             _ => None,
         };
-        let position = says.and_then(|says| says.position);
+        let position = says.and_then(|says| says.position.as_ref());
         let newest = self.samples.newest().filter(|_| role == Role::Replica);
         NodeView {
             id: NodeId(u8::try_from(n).unwrap_or(u8::MAX)),
             name: node.member.name.clone(),
             address: node.member.address.clone(),
             weight: node.member.weight,
-            position,
+            position: position.cloned(),
             // A primary misses nothing that was acknowledged.
             fresh_as_of: match role {
                 Role::Primary => node.asked,
-                _ => node.fresh.map(|(_, fresh)| fresh),
+                _ => node.fresh.as_ref().map(|(_, fresh)| *fresh),
             },
             away: node.silent_at,
             claimed_lag_us: says.and_then(|says| says.claimed_lag_us),

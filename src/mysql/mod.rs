@@ -9,6 +9,7 @@ pub mod engine;
 mod exchange;
 mod kill;
 pub mod link;
+pub mod probe;
 mod refuse;
 pub mod registry;
 pub mod server;

@@ -191,6 +191,17 @@ impl Statements {
     }
 }
 
+/// What a Parse fills, or a Close empties, on the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slot {
+    /// The shared name of this statement.
+    Shared(u64),
+    /// The unnamed statement; `was`: what stood there.
+    Unnamed { was: Option<u64> },
+    /// A name of which nothing is remembered.
+    Other,
+}
+
 /// Which statements one server connection has.
 #[derive(Clone, Debug, Default)]
 pub struct OnServer {
@@ -216,6 +227,11 @@ impl OnServer {
             }
             None => false,
         }
+    }
+
+    /// Puts a statement, or none, into the unnamed slot; answers with how to take it back.
+    pub(super) fn fill_unnamed(&mut self, with: Option<u64>) -> Slot {
+        Slot::Unnamed { was: std::mem::replace(&mut self.unnamed, with) }
     }
 
     /// Notes a statement; answers with the one to be closed when there are more than `limit`.

@@ -16,6 +16,7 @@ mod classify;
 mod functions;
 mod grammar;
 mod lexer;
+pub mod mysql;
 mod part;
 mod query;
 mod setting;

@@ -3,5 +3,5 @@
 mod position;
 mod snapshot;
 
-pub use position::{Lsn, Position, Timeline};
+pub use position::{GtidList, GtidSet, Lsn, NoGtid, Position, Timeline};
 pub use snapshot::{Load, NodeId, NodeSet, NodeView, Published, Role, Snapshot};

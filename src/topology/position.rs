@@ -1,7 +1,14 @@
 //! How far a history got. Positions of different histories compare with nothing.
 
+mod mariadb;
+mod mysql;
+
+pub use mariadb::GtidList;
+pub use mysql::GtidSet;
+
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// A byte offset in PostgreSQL's write-ahead log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -12,30 +19,52 @@ pub struct Lsn(pub u64);
 pub struct Timeline(pub u32);
 
 /// A point in one history of one database system.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+///
+/// Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Position {
     /// PostgreSQL: the system identifier, the timeline and the log position on it.
     Postgres { system: u64, timeline: Timeline, lsn: Lsn },
+    /// MariaDB: the last GTID of each domain.
+    MariaDb(Arc<GtidList>),
+    /// MySQL: all GTIDs that were executed.
+    MySql(Arc<GtidSet>),
 }
 
 impl Position {
     /// True when everything up to `other` is part of this history too.
     pub fn contains(&self, other: &Position) -> bool {
-        let (
-            Position::Postgres { system: s, timeline: t, lsn: l },
-            Position::Postgres { system: os, timeline: ot, lsn: ol },
-        ) = (self, other);
-        s == os && t == ot && l >= ol
+        match (self, other) {
+            (
+                Position::Postgres { system: s, timeline: t, lsn: l },
+                Position::Postgres { system: os, timeline: ot, lsn: ol },
+            ) => s == os && t == ot && l >= ol,
+            (Position::MariaDb(mine), Position::MariaDb(other)) => mine.contains(other),
+            (Position::MySql(mine), Position::MySql(other)) => mine.contains(other),
+            _ => false,
+        }
     }
 
-    /// Bytes of log from this position to `ahead`; `None` when they share no history.
+    /// Bytes of log from this position to `ahead`; `None` when they share no history, and where
+    /// positions count transactions.
     pub fn bytes_behind(&self, ahead: &Position) -> Option<u64> {
-        let (
-            Position::Postgres { system: s, timeline: t, lsn: l },
-            Position::Postgres { system: os, timeline: ot, lsn: ol },
-        ) = (self, ahead);
-        (s == os && t == ot).then(|| ol.0.saturating_sub(l.0))
+        match (self, ahead) {
+            (
+                Position::Postgres { system: s, timeline: t, lsn: l },
+                Position::Postgres { system: os, timeline: ot, lsn: ol },
+            ) => (s == os && t == ot).then(|| ol.0.saturating_sub(l.0)),
+            _ => None,
+        }
     }
+}
+
+/// A text that is no GTID list or set of its engine.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not a {kind} such as {example}")]
+pub struct NoGtid {
+    text: String,
+    kind: &'static str,
+    example: &'static str,
 }
 
 impl fmt::Display for Lsn {
@@ -60,6 +89,8 @@ impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Position::Postgres { timeline, lsn, .. } => write!(f, "{}:{lsn}", timeline.0),
+            Position::MariaDb(gtids) => gtids.fmt(f),
+            Position::MySql(gtids) => gtids.fmt(f),
         }
     }
 }
@@ -84,6 +115,16 @@ mod tests {
         assert!(!at(2, 99).contains(&at(1, 1)));
         assert!(!at(1, 99).contains(&at(2, 1)));
         assert_eq!(at(2, 99).bytes_behind(&at(1, 1)), None);
+    }
+
+    #[test]
+    fn positions_of_different_engines_compare_with_nothing() {
+        let maria = Position::MariaDb(Arc::new("0-1-5".parse().unwrap()));
+        let mysql = Position::MySql(Arc::new("".parse().unwrap()));
+        for (one, other) in [(&maria, &mysql), (&mysql, &maria), (&at(1, 1), &maria)] {
+            assert!(!one.contains(other));
+            assert_eq!(one.bytes_behind(other), None);
+        }
     }
 
     #[test]

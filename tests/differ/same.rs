@@ -28,7 +28,14 @@ fn fields(frame: &Frame) -> String {
     }
     let text = String::from_utf8_lossy(&frame.body);
     let text = text.trim_end_matches('\0').replace('\0', " ");
-    without_slots(&without_statement_names(&text))
+    without_tags(&without_slots(&without_statement_names(&text)))
+}
+
+/// Which message a COPY had no use for: the proxy answers some of them itself.
+fn without_tags(text: &str) -> String {
+    let mark = "unexpected message type 0x";
+    let Some((before, rest)) = text.split_once(mark) else { return text.to_owned() };
+    format!("{before}{mark}{}", rest.trim_start_matches(|c: char| c.is_ascii_hexdigit()))
 }
 
 /// The schema of temporary objects is named after the number of the backend.

@@ -8,7 +8,7 @@ mod users;
 
 pub use credential::{Credential, ServerSecret};
 pub use native::NativeHash;
-pub use users::{Listed, UserTable, Users};
+pub use users::{Listed, UserTable, Users, UsersError};
 
 use super::wire::handshake::{CACHING_SHA2, ED25519, NATIVE};
 use crate::secret::Secret;

@@ -6,7 +6,7 @@ use super::owed::Owed;
 use super::receive::{Incoming, LOOK_LIMIT, Passage};
 use super::send::{Outgoing, asks};
 use super::{Backend, Session, Tx};
-use crate::pg::statement::NAME_PREFIX;
+use crate::pg::statement::{NAME_PREFIX, Slot};
 use crate::pg::wire;
 use std::sync::Arc;
 
@@ -43,6 +43,9 @@ impl Session {
     /// Outside of any transaction it is a question apart, whose failure nobody hears of: the batch
     /// itself will fail where it is due. Inside, its failure is that of the transaction.
     pub fn prepare(&mut self, batch: &Batch, to: &mut Outgoing<'_>) -> bool {
+        if batch.names_statements() {
+            self.make_private(batch, to, self.tx == Tx::Idle);
+        }
         let sent = self.prepare_missing(batch, to);
         if sent && self.tx == Tx::Idle {
             wire::put_empty(to.out, b'S');
@@ -55,6 +58,9 @@ impl Session {
 
     /// The same in the middle of a batch, which may be a transaction of its own.
     pub fn prepare_inside(&mut self, batch: &Batch, to: &mut Outgoing<'_>) -> bool {
+        if batch.names_statements() {
+            self.make_private(batch, to, false);
+        }
         let sent = self.prepare_missing(batch, to);
         if sent {
             wire::put_empty(to.out, b'H');
@@ -107,27 +113,28 @@ impl Session {
     }
 
     /// Gives the server the session's statements under the session's own names, and nobody
-    /// else's: so that SQL means by a name what the session means.
-    pub(super) fn make_private(&self, batch: &Batch, to: &mut Outgoing<'_>) {
+    /// else's: so that SQL means by a name what the session means. `apart`: each in a transaction
+    /// of its own, which neither the others nor the batch take part in.
+    fn make_private(&self, batch: &Batch, to: &mut Outgoing<'_>, apart: bool) {
         if self.tx == Tx::Failed || to.owed.is_skipping() || to.backend.prepared.private {
             return;
         }
         for id in to.backend.prepared.ids() {
             let name = format!("{}{id:x}", NAME_PREFIX);
             wire::put_named(to.out, b'C', b'S', name.as_bytes());
-            to.owed.push(Owed::Close { ours: true, evicted: None, undo: None });
+            to.owed.push(Owed::Close { ours: true, slot: Slot::Other, undo: None });
         }
         to.backend.prepared.clear();
         to.backend.prepared.private = true;
-        let mut names: Vec<_> = self.named.iter().filter(|(name, _)| !batch.parses(name)).collect();
+        let mut names: Vec<_> = self.names_before(&batch.frames).into_iter().collect();
         names.sort_unstable_by_key(|(_, named)| named.number);
         for (name, named) in names {
-            wire::put_parse(to.out, name, &named.statement.content);
-            to.owed.push(Owed::Parse { ours: true, statement: 0, undo: None });
-        }
-        if batch.only_query().is_some() {
-            wire::put_empty(to.out, b'S');
-            to.owed.push(Owed::OurSync);
+            wire::put_parse(to.out, &name, &named.statement.content);
+            to.owed.push(Owed::Parse { ours: true, slot: Slot::Other, undo: None });
+            if apart {
+                wire::put_empty(to.out, b'S');
+                to.owed.push(Owed::OurSync);
+            }
         }
     }
 

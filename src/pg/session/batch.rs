@@ -167,14 +167,6 @@ impl Batch {
         self.frames[..at].iter().any(|f| matches!(f.item, Item::Parse { named: false, .. }))
     }
 
-    /// It prepares a statement of this name.
-    pub(super) fn parses(&self, name: &[u8]) -> bool {
-        self.frames.iter().any(|frame| match &frame.item {
-            Item::Parse { undo: Some(Undo::Name { name: parsed, .. }), .. } => **parsed == *name,
-            _ => false,
-        })
-    }
-
     /// It asks for what `nextval` gave this session last.
     pub fn asks_sequence(&self) -> bool {
         self.any_step(&Step::Pin(Pin::Sequence))

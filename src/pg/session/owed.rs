@@ -2,7 +2,7 @@
 //! of each answer. A frame that nobody is owed means that the two sides no longer agree.
 
 use super::undo::Undo;
-use crate::pg::statement::Statement;
+use crate::pg::statement::{Slot, Statement};
 use crate::sql::{Analysis, Step};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -11,13 +11,14 @@ use std::sync::Arc;
 /// One message that was sent to the server, or an answer that we give in its stead.
 #[derive(Debug)]
 pub enum Owed {
-    /// Parse. `ours`: injected, the client never asked for it.
-    /// `statement`: what the server has under its shared name then; 0: nothing.
+    /// Parse into `slot`. `ours`: injected, the client never asked for it.
     Parse {
         ours: bool,
-        statement: u64,
+        slot: Slot,
         undo: Option<Undo>,
     },
+    /// Parse under a name that the client has given already: it fails.
+    Duplicate(Box<[u8]>),
     Bind,
     /// Describe of a statement or a portal: (ParameterDescription) RowDescription | NoData.
     Describe,
@@ -34,21 +35,21 @@ pub enum Owed {
         effect: Option<Arc<Analysis>>,
         undo: Option<Undo>,
     },
-    /// `evicted`: a statement that made room for another.
     Close {
         ours: bool,
-        evicted: Option<u64>,
+        slot: Slot,
         undo: Option<Undo>,
     },
     Sync,
     /// A Sync that the client never asked for.
     OurSync,
-    /// A simple query; `step` counts its statements that are done. `undo`: the unnamed statement,
-    /// which it destroys unless it is skipped.
+    /// A simple query; `step` counts its statements that are done. It destroys the unnamed
+    /// statement, the client's (`undo`) and the server's (`unnamed`), unless it is skipped.
     Query {
         analysis: Arc<Analysis>,
         step: usize,
         undo: Option<Undo>,
+        unnamed: Option<u64>,
     },
     /// Our own simple query ahead of the client's work; its answers are swallowed.
     Replay,

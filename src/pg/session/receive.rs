@@ -3,7 +3,7 @@
 
 use super::owed::{Owed, Queue};
 use super::{Backend, Session, Tx};
-use crate::pg::statement::NAME_PREFIX;
+use crate::pg::statement::{NAME_PREFIX, STAND_IN};
 use crate::pg::wire::{self, Fault, HEADER, Header, WireError};
 use crate::sql::{SetValue, Step};
 use bytes::{BufMut, BytesMut};
@@ -335,6 +335,10 @@ impl Session {
         self.copying = false;
         self.doubt_what_failed(from.owed);
         let stale = matches!(from.owed.head(), Some(Owed::Stale));
+        let duplicate = match from.owed.head() {
+            Some(Owed::Duplicate(name)) => Some(std::mem::take(name)),
+            _ => None,
+        };
         match from.owed.head() {
             Some(Owed::Replay) => return Err(Desync::Replay(fault.message)),
             Some(Owed::Query { .. } | Owed::Function) => {}
@@ -352,7 +356,7 @@ impl Session {
             to.say(&out);
             return Ok(Passage::Swallow);
         }
-        if let Some(renamed) = self.rename_back(body) {
+        if let Some(renamed) = self.rename_back(body, duplicate.as_deref()) {
             let mut out = BytesMut::new();
             wire::put_frame(&mut out, b'E', |b| b.put_slice(&renamed));
             to.say(&out);
@@ -362,12 +366,16 @@ impl Session {
     }
 
     /// The client's own names in place of the shared ones.
-    fn rename_back(&self, body: &[u8]) -> Option<Vec<u8>> {
+    fn rename_back(&self, body: &[u8], stand_in: Option<&[u8]>) -> Option<Vec<u8>> {
         let text = std::str::from_utf8(body).ok().filter(|t| t.contains(NAME_PREFIX))?;
         let mut renamed = text.to_owned();
+        let mut rename = |ours: &str, name: &[u8]| {
+            let name = format!("\"{}\"", String::from_utf8_lossy(name));
+            renamed = renamed.replace(&format!("\"{ours}\""), &name);
+        };
+        stand_in.iter().for_each(|name| rename(STAND_IN, name));
         for (name, named) in &self.named {
-            let ours = format!("\"{}\"", named.statement.server_name());
-            renamed = renamed.replace(&ours, &format!("\"{}\"", String::from_utf8_lossy(name)));
+            rename(&named.statement.server_name(), name);
         }
         Some(renamed.into_bytes())
     }

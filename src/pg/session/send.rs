@@ -5,7 +5,7 @@ use super::owed::{Owed, Queue};
 use super::plan::{self, say};
 use super::undo::Undo;
 use super::{Backend, Session, Tx};
-use crate::pg::statement::{DEALLOCATE_STAND_IN, NOWHERE, STAND_IN, Statement};
+use crate::pg::statement::{DEALLOCATE_STAND_IN, NOWHERE, STAND_IN, Slot, Statement};
 use crate::pg::wire::{self, HEADER};
 use crate::sql::Analysis;
 use bytes::{BufMut, BytesMut};
@@ -27,9 +27,6 @@ impl Session {
             true => batch.frames.iter().take_while(|f| !matches!(f.item, Item::Sync)).count(),
             false => 0,
         };
-        if batch.names_statements() {
-            self.make_private(batch, to);
-        }
         let mut at = 0;
         for (index, frame) in batch.frames.iter().enumerate() {
             let bytes = &input[at..at + frame.here];
@@ -89,7 +86,7 @@ impl Session {
             let status = self.tx.status();
             return to.say(|b| wire::put_ready(b, status));
         }
-        to.backend.prepared.unnamed = None;
+        let unnamed = to.backend.prepared.unnamed.take();
         let deallocated = self.deallocates(analysis).map(|name| self.named.remove(&name));
         match deallocated.filter(|_| !to.backend.prepared.private) {
             Some(_) => {
@@ -99,7 +96,7 @@ impl Session {
             None => to.forward(bytes),
         }
         let undo = self.undefine(b"");
-        to.owed.push(Owed::Query { analysis: analysis.clone(), step: 0, undo });
+        to.owed.push(Owed::Query { analysis: analysis.clone(), step: 0, undo, unnamed });
     }
 
     fn send_parse(&mut self, item: &Item, bytes: &[u8], to: &mut Outgoing<'_>) {
@@ -110,18 +107,20 @@ impl Session {
         }
         if !named || to.backend.prepared.private {
             to.forward(bytes);
-            if !named {
-                to.backend.prepared.unnamed = Some(statement.id);
-            }
-            return to.owed.push(Owed::Parse { ours: false, statement: 0, undo });
+            let slot = match named {
+                true => Slot::Other,
+                false => to.backend.prepared.fill_unnamed(Some(statement.id)),
+            };
+            return to.owed.push(Owed::Parse { ours: false, slot, undo });
         }
         if *duplicate {
             // The server itself refuses it, with the message that applications know.
-            to.ensure(statement);
+            to.stand_in();
             let body = wire::parse_parse(&bytes[HEADER..]);
-            let content = body.map_or(&statement.content[..], |body| body.content);
-            wire::put_parse(to.out, statement.server_name().as_bytes(), content);
-            return to.owed.push(Owed::Parse { ours: false, statement: 0, undo });
+            let (name, content) =
+                body.map_or((&b""[..], &statement.content[..]), |body| (body.name, body.content));
+            wire::put_parse(to.out, STAND_IN.as_bytes(), content);
+            return to.owed.push(Owed::Duplicate(name.into()));
         }
         if to.backend.prepared.has(statement.id) {
             if self.tx != Tx::Failed {
@@ -131,7 +130,7 @@ impl Session {
             // clear what the server has then, it has nothing now.
             to.remove(statement);
         }
-        to.parse(statement, Owed::Parse { ours: false, statement: statement.id, undo });
+        to.parse(statement, Owed::Parse { ours: false, slot: Slot::Shared(statement.id), undo });
     }
 
     fn send_bind(&mut self, frame: &Planned, bytes: &[u8], to: &mut Outgoing<'_>) {
@@ -257,7 +256,7 @@ impl Session {
                 }
                 to.owed.push(Owed::Describe);
             }
-            b'C' => to.owed.push(Owed::Close { ours: false, evicted: None, undo: None }),
+            b'C' => to.owed.push(Owed::Close { ours: false, slot: Slot::Other, undo: None }),
             _ => {}
         }
         to.forward(bytes);
@@ -283,7 +282,7 @@ impl Outgoing<'_> {
         match self.backend.prepared.private {
             true => {
                 self.forward(bytes);
-                self.owed.push(Owed::Close { ours: false, evicted: None, undo });
+                self.owed.push(Owed::Close { ours: false, slot: Slot::Other, undo });
             }
             false => self.say_or(undo, |b| wire::put_empty(b, b'3')),
         }
@@ -292,14 +291,14 @@ impl Outgoing<'_> {
     /// Takes a statement from the server that it has for clients.
     fn remove(&mut self, statement: &Statement) {
         wire::put_named(self.out, b'C', b'S', statement.server_name().as_bytes());
-        self.owed.push(Owed::Close { ours: true, evicted: Some(statement.id), undo: None });
+        self.owed.push(Owed::Close { ours: true, slot: Slot::Shared(statement.id), undo: None });
     }
 
     fn parse(&mut self, statement: &Arc<Statement>, owed: Owed) {
         let name = statement.server_name();
         if self.backend.prepared.take_differing(statement.id) {
             wire::put_named(self.out, b'C', b'S', name.as_bytes());
-            self.owed.push(Owed::Close { ours: true, evicted: None, undo: None });
+            self.owed.push(Owed::Close { ours: true, slot: Slot::Other, undo: None });
         }
         wire::put_parse(self.out, name.as_bytes(), &statement.content);
         self.owed.push(owed);
@@ -307,7 +306,7 @@ impl Outgoing<'_> {
         if let Some(oldest) = self.backend.prepared.add(statement.id, self.backend.max_prepared) {
             let name = format!("{}{oldest:x}", crate::pg::statement::NAME_PREFIX);
             wire::put_named(self.out, b'C', b'S', name.as_bytes());
-            self.owed.push(Owed::Close { ours: true, evicted: Some(oldest), undo: None });
+            self.owed.push(Owed::Close { ours: true, slot: Slot::Shared(oldest), undo: None });
         }
     }
 
@@ -329,7 +328,8 @@ impl Outgoing<'_> {
     /// The server has `statement` under its shared name when what follows arrives.
     pub(super) fn ensure(&mut self, statement: &Arc<Statement>) {
         if !self.backend.prepared.has(statement.id) {
-            let owed = Owed::Parse { ours: true, statement: statement.id, undo: None };
+            let slot = Slot::Shared(statement.id);
+            let owed = Owed::Parse { ours: true, slot, undo: None };
             self.parse(statement, owed);
         }
     }
@@ -337,25 +337,25 @@ impl Outgoing<'_> {
     pub(super) fn ensure_unnamed(&mut self, statement: &Statement) {
         if self.backend.prepared.unnamed != Some(statement.id) {
             wire::put_parse(self.out, b"", &statement.content);
-            self.backend.prepared.unnamed = Some(statement.id);
-            self.owed.push(Owed::Parse { ours: true, statement: 0, undo: None });
+            let slot = self.backend.prepared.fill_unnamed(Some(statement.id));
+            self.owed.push(Owed::Parse { ours: true, slot, undo: None });
         }
     }
 
     fn drop_unnamed(&mut self) {
         wire::put_named(self.out, b'C', b'S', b"");
-        self.backend.prepared.unnamed = None;
-        self.owed.push(Owed::Close { ours: true, evicted: None, undo: None });
+        let slot = self.backend.prepared.fill_unnamed(None);
+        self.owed.push(Owed::Close { ours: true, slot, undo: None });
     }
 
-    /// Prepares the one statement that can be deallocated in place of any of ours: servers keep
-    /// those for other clients, so that a DEALLOCATE concerns the session's name for it only.
+    /// Prepares the one statement that can be deallocated, or be in the way of another, in place
+    /// of any of ours: servers keep those for other clients, and this one needs no table.
     fn stand_in(&mut self) {
         wire::put_named(self.out, b'C', b'S', STAND_IN.as_bytes());
-        self.owed.push(Owed::Close { ours: true, evicted: None, undo: None });
+        self.owed.push(Owed::Close { ours: true, slot: Slot::Other, undo: None });
         let content = format!("{DEALLOCATE_STAND_IN}\0\0\0");
         wire::put_parse(self.out, STAND_IN.as_bytes(), content.as_bytes());
-        self.owed.push(Owed::Parse { ours: true, statement: 0, undo: None });
+        self.owed.push(Owed::Parse { ours: true, slot: Slot::Other, undo: None });
     }
 }
 

@@ -1,9 +1,10 @@
 //! Taking back what a message did to the session's prepared statements when the server did not
 //! carry it out: it failed, or stood behind one that did.
 
+use super::batch::Planned;
 use super::owed::{Owed, Queue};
 use super::{Backend, Named, Names, Session};
-use crate::pg::statement::{OnServer, Statement};
+use crate::pg::statement::{OnServer, Slot, Statement};
 use crate::sql::{Analysis, Step};
 use std::sync::Arc;
 
@@ -24,6 +25,13 @@ pub struct Forgotten {
     named: Names,
     /// Filled when the message is sent.
     pub on_server: OnServer,
+}
+
+fn take_back_name(names: &mut Names, name: Box<[u8]>, was: Option<Arc<Statement>>, number: u64) {
+    match was {
+        Some(statement) => drop(names.insert(name, Named { statement, seen: true, number })),
+        None => drop(names.remove(&name)),
+    }
 }
 
 impl Session {
@@ -48,11 +56,7 @@ impl Session {
     pub(super) fn take_back(&mut self, undo: Undo, backend: Option<&mut Backend>) {
         match undo {
             Undo::Name { name, was } if name.is_empty() => self.unnamed = was,
-            Undo::Name { name, was: Some(statement) } => {
-                let number = self.numbers;
-                self.named.insert(name, Named { statement, seen: true, number });
-            }
-            Undo::Name { name, was: None } => drop(self.named.remove(&name)),
+            Undo::Name { name, was } => take_back_name(&mut self.named, name, was, self.numbers),
             Undo::All(forgotten) => {
                 self.named = forgotten.named;
                 if let Some(backend) = backend {
@@ -63,12 +67,30 @@ impl Session {
         }
     }
 
+    /// The named statements as they were before these frames were planned.
+    pub(super) fn names_before(&self, frames: &[Planned]) -> Names {
+        let mut names = self.named.clone();
+        for undo in frames.iter().rev().filter_map(|frame| frame.item.undo()) {
+            match undo {
+                Undo::Name { name, .. } if name.is_empty() => {}
+                Undo::Name { name, was } => take_back_name(&mut names, name, was, self.numbers),
+                Undo::All(forgotten) => names = forgotten.named,
+            }
+        }
+        names
+    }
+
     /// An entry that the server did not carry out; `before`: how many such stood before it.
     pub(super) fn failed(&mut self, before: usize, entry: Owed, backend: &mut Backend) {
         match entry {
-            Owed::Parse { statement, undo, .. } => {
-                backend.prepared.remove(statement);
-                backend.prepared.unnamed = None;
+            Owed::Parse { slot, undo, .. } => {
+                match slot {
+                    Slot::Shared(id) => backend.prepared.remove(id),
+                    Slot::Unnamed { was } => {
+                        backend.prepared.unnamed = was.filter(|_| before > 0);
+                    }
+                    Slot::Other => {}
+                }
                 match undo {
                     // The Parse that failed destroyed the unnamed statement first.
                     Some(Undo::Name { name, .. }) if before == 0 && name.is_empty() => {
@@ -78,18 +100,23 @@ impl Session {
                     None => {}
                 }
             }
-            Owed::Close { evicted, undo, .. } => {
+            Owed::Close { slot, undo, .. } => {
                 if let Some(undo) = undo {
                     self.take_back(undo, Some(backend));
                 }
-                backend.prepared.unnamed = None;
-                if let Some(id) = evicted {
-                    backend.prepared.keep(id);
+                match slot {
+                    Slot::Shared(id) => backend.prepared.keep(id),
+                    Slot::Unnamed { was } => backend.prepared.unnamed = was,
+                    Slot::Other => {}
                 }
             }
-            Owed::Execute { undo: Some(undo), .. }
-            | Owed::Query { undo: Some(undo), .. }
-            | Owed::Say(_, Some(undo)) => {
+            Owed::Query { undo, unnamed, .. } => {
+                backend.prepared.unnamed = unnamed;
+                if let Some(undo) = undo {
+                    self.take_back(undo, Some(backend));
+                }
+            }
+            Owed::Execute { undo: Some(undo), .. } | Owed::Say(_, Some(undo)) => {
                 self.take_back(undo, Some(backend));
             }
             _ => {}

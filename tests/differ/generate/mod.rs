@@ -77,19 +77,32 @@ impl Author {
         }
     }
 
+    /// A statement to stand behind this one in a batch: see
+    /// `known/isolation_level_in_a_batch_with_execute.txt`.
+    fn statement_behind(&mut self, sql: &str) -> String {
+        loop {
+            let other = self.statement();
+            let names =
+                |sql: &str| ["EXECUTE", "PREPARE q", "pg_prepared"].iter().any(|n| sql.contains(n));
+            if !(sql.contains("ISOLATION") && names(&other)) {
+                return other;
+            }
+        }
+    }
+
     /// A statement as applications bring it to a server.
     fn say(&mut self, sql: String) -> Vec<Vec<Message>> {
         match self.dice.below(12) {
             0..7 => vec![vec![Message::Query(sql)]],
             7 => {
-                let other = self.statement();
+                let other = self.statement_behind(&sql);
                 vec![vec![Message::Query(format!("{sql}; {other}"))]]
             }
             8 => vec![vec![Message::Query(sql), Message::Query(self.statement())]],
             9 => {
-                let mut first = unnamed(sql, true);
+                let mut first = unnamed(sql.clone(), true);
                 first.pop();
-                vec![[first, unnamed(self.statement(), false)].concat()]
+                vec![[first, unnamed(self.statement_behind(&sql), false)].concat()]
             }
             binary => vec![unnamed(sql, binary == 10)],
         }
