@@ -1,5 +1,7 @@
 //! From a configuration to running parts: every module's settings are made here.
 
+pub(super) mod mysql;
+
 use crate::config::{self, ClientTlsMode, ServerTlsMode};
 use crate::monitor::{self, Member};
 use crate::net::tls::{self, ALPN_POSTGRESQL, Authorities, ClientMode, ServerMode, TlsError};
@@ -22,6 +24,8 @@ pub enum WireError {
     Tls { key: String, source: TlsError },
     #[error("clusters.{cluster}.auth: {source}")]
     Users { cluster: String, source: auth::UsersError },
+    #[error("clusters.{cluster}.auth: {source}")]
+    MysqlUsers { cluster: String, source: crate::mysql::auth::UsersError },
     #[error("the system gives no random bytes")]
     NoRandom,
 }
@@ -35,7 +39,7 @@ pub(super) fn engine(settings: &config::Settings, tasks: Tasks) -> Result<Engine
     let keys = Arc::new(KeyCache::new(KEPT_KEYS));
     let servers: Arc<Registry<ServerEntry>> = Arc::default();
     let mut clusters = Vec::new();
-    for (name, cluster) in &settings.clusters {
+    for (name, cluster) in settings.clusters.iter().filter(|c| c.1.engine.is_postgres()) {
         let shared = (&keys, &servers);
         clusters.push(Arc::new(one_cluster(name, cluster, shared, &mut authorities, &tasks)?));
     }

@@ -10,6 +10,7 @@ mod choices;
 mod cluster;
 mod diff;
 mod logins;
+mod other_engine;
 mod problem;
 mod reading;
 mod reference;
