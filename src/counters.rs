@@ -26,6 +26,8 @@ pub struct Counters {
     pub notifications: Counter,
     /// Connections that listen for sessions, opened in place of a lost one.
     pub relistened: Counter,
+    /// Positions of sessions that a promotion left behind.
+    pub lost_positions: Counter,
     /// How long clients waited for a server connection.
     pub waits: Histogram,
     routed: [Counter; Because::COUNT],

@@ -37,6 +37,14 @@ pub enum Refusal {
         "a connection for physical replication names no database, and each of the clusters {clusters} could be meant"
     )]
     ReplicationWhere { clusters: String },
+    #[error("invalid value for parameter \"{name}\": {value:?} (allowed: {allowed})")]
+    Setting { name: String, value: String, allowed: String },
+    #[error("unrecognized configuration parameter \"{name}\"")]
+    UnknownSetting { name: String },
+    #[error("{name} has to be asked for by itself, not in one batch with other statements")]
+    NotAlone { name: String },
+    #[error("the position of tidegate.read_after belongs to another database system")]
+    ForeignPosition,
     #[error("node {node} is no longer the primary")]
     ReignEnded { node: Arc<str> },
     #[error("login took longer than {0:?}")]

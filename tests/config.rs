@@ -189,9 +189,14 @@ const BAD: &[(&str, &str)] = &[
   hint: did you mean "bounded"?"#,
     ),
     (
-        "route.fallback = \"wait\"",
-        r#"tidegate.toml:5: clusters.orders.route.fallback = "wait": is not built yet; this release has "primary" or "error"
-  hint: CHANGELOG.md tells what each release can do"#,
+        "route.rules = [{ user = \"x\", to = \"d\" }]",
+        r#"tidegate.toml:5: clusters.orders.route.rules[0].to = "d": is no place here
+  hint: one of: any, primary, replica, a"#,
+    ),
+    (
+        "route.rules = [{ user = \"x\" }]",
+        r#"tidegate.toml:5: clusters.orders.route.rules[0] = {…}: says who, but not what
+  hint: give it at least one of: to, consistency, max_staleness"#,
     ),
     (
         "engine = \"mysql\"",

@@ -137,6 +137,7 @@ fn stats(cluster: &Arc<str>, counters: &Counters) -> view::Stats {
         retries: counters.retries.counts(),
         notifications: counters.notifications.get(),
         relistened: counters.relistened.get(),
+        lost_positions: counters.lost_positions.get(),
         logins_ok: counters.logins.get(),
         logins_failed: counters.failed_logins.get(),
         logins_throttled: counters.throttled_logins.get(),

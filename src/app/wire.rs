@@ -12,6 +12,7 @@ use crate::pg::connect::Node;
 use crate::pg::engine::{self, Engine};
 use crate::pg::probe::PgProbe;
 use crate::pg::registry::{Registry, ServerEntry};
+use crate::route;
 use crate::sql::Classifier;
 use crate::task::Tasks;
 use std::sync::Arc;
@@ -68,6 +69,7 @@ fn one_cluster(
             name: node.name.clone(),
             address: node.address.clone(),
             weight: configured.weight,
+            near: is_near(configured, settings),
         };
         (member, probe(node, &settings.monitor))
     });
@@ -84,6 +86,7 @@ fn one_cluster(
         name,
         databases: (!settings.databases.any).then_some(databases),
         nodes,
+        places: settings.places(),
         monitor,
         classifier: Arc::new(Classifier::new(&crate::sql::Settings::default())),
         live: live(settings),
@@ -123,7 +126,7 @@ pub(super) fn live(settings: &config::Cluster) -> Live {
         query: q.query.clone(),
     };
     Live {
-        route: settings.route.clone(),
+        route: routing(settings),
         hold: settings.failover.hold,
         replication: settings.replication.clone(),
         auth: Arc::new(auth::Settings {
@@ -133,6 +136,39 @@ pub(super) fn live(settings: &config::Cluster) -> Live {
             auth_query: settings.auth.auth_query.as_ref().map(query),
             certificate_map: auth::CertificateMap::default(),
         }),
+    }
+}
+
+pub(super) fn routing(settings: &config::Cluster) -> route::Settings {
+    let places = settings.places();
+    let rule = |rule: &config::Rule| route::Rule {
+        user: rule.user.as_deref().map(Into::into),
+        database: rule.database.as_deref().map(Into::into),
+        application_name: rule.application_name.as_deref().map(Into::into),
+        mark: None,
+        wish: route::Wish {
+            consistency: rule.consistency,
+            // The configuration names places only.
+            place: rule.to.as_deref().and_then(|to| places.find(to)),
+            max_staleness: rule.max_staleness,
+        },
+    };
+    let config::Route { consistency, max_staleness, read_wait, fallback, rules, .. } =
+        &settings.route;
+    route::Settings {
+        consistency: *consistency,
+        max_staleness: *max_staleness,
+        read_wait: *read_wait,
+        fallback: *fallback,
+        rules: rules.iter().map(rule).collect(),
+    }
+}
+
+/// Nobody says where it is, or it is where this proxy is.
+pub(super) fn is_near(node: &config::Node, cluster: &config::Cluster) -> bool {
+    match (&node.zone, &cluster.route.zone) {
+        (Some(there), Some(here)) => there == here,
+        _ => true,
     }
 }
 

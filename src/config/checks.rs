@@ -6,6 +6,7 @@ use super::cluster::{Cluster, ServerTls};
 use super::logins;
 use super::other_engine;
 use super::reading::{Reading, join};
+use super::routing;
 use super::server::{ClientTls, Settings};
 use crate::pg::replication::Destination;
 use crate::route::Consistency;
@@ -14,7 +15,7 @@ use std::collections::btree_map::Entry;
 use std::path::PathBuf;
 
 /// Nodes of one cluster, at most: they are kept as bits of a 64-bit number.
-const MAX_NODES: usize = 64;
+pub(super) const MAX_NODES: usize = 64;
 
 /// Checks what was read as a whole, and reads the files of users into it.
 pub(super) fn complete(settings: &mut Settings, reading: &mut Reading<'_>) {
@@ -28,6 +29,7 @@ pub(super) fn complete(settings: &mut Settings, reading: &mut Reading<'_>) {
         good_name(&path, name, reading);
         nodes(&path, cluster, reading);
         replication(&path, cluster, reading);
+        routing::check(&path, cluster, reading);
         server_tls(&format!("{path}.tls"), &cluster.tls, reading);
         users_file(&format!("{path}.auth"), cluster, reading);
         numbers(&path, cluster, reading);

@@ -152,8 +152,9 @@ choices! {
         "primary" => route::Consistency::Primary,
     } later []
     route::Fallback {
-        "primary" => route::Fallback::Primary, "error" => route::Fallback::Error,
-    } later ["wait"]
+        "primary" => route::Fallback::Primary, "wait" => route::Fallback::Wait,
+        "error" => route::Fallback::Error,
+    } later []
     pool::Mode { "transaction" => pool::Mode::Transaction, "session" => pool::Mode::Session }
         later []
 }

@@ -3,20 +3,21 @@
 use super::addresses::Address;
 use super::auth::Auth;
 use super::choices::{Engine, FailoverMode, ServerTlsMode};
+use super::routing::{Groups, Route};
 use super::schema::options;
 use super::secret::Secret;
 use super::server::{IN_THE_FILE, INSTEAD};
 use super::values::{Complaint, Value};
 use crate::pg::replication::Destination;
-use crate::{pool, route};
+use crate::pool;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 use toml::de::DeValue;
 
 const SECOND: u64 = 1_000;
-const HOUR: u64 = 3_600 * SECOND;
-const DAY: u64 = 24 * HOUR;
+pub(super) const HOUR: u64 = 3_600 * SECOND;
+pub(super) const DAY: u64 = 24 * HOUR;
 
 options! {
     /// One cluster: a primary and its replicas.
@@ -36,7 +37,7 @@ options! {
         /// TLS towards the nodes.
         key tls: ServerTls;
         /// Where reads may go.
-        key route: route::Settings;
+        key route: Route;
         /// Server connections and how clients share them.
         key pool: pool::Settings;
         /// How clients prove who they are.
@@ -57,6 +58,11 @@ options! {
         key address: Address => .example("10.0.0.1:5432").restart();
         /// Its share of reads relative to the other replicas. 0: none.
         key weight: u32 = "1" => .limits(0, 1_000);
+        /// Where it is: reads prefer those in the zone of the proxy, route.zone. None: it counts as
+        /// near.
+        key zone: Option<String> => .example("west-1a").restart();
+        /// Groups that it belongs to, for hints and rules. One with weight = 0 serves only those.
+        key groups: Groups = "[]" => .restart();
         /// Marks the replica that backups should be taken from.
         key backup: bool = "false";
     }
@@ -96,25 +102,6 @@ options! {
         key cert: Option<PathBuf> => .example("/etc/tidegate/client.crt").restart();
         /// The private key of cert, in PEM form.
         key key: Option<PathBuf> => .example("/etc/tidegate/client.key").restart();
-    }
-}
-
-options! {
-    /// Where reads may go. Writes go to the primary, always.
-    for route::Settings {
-        /// What a read is promised. "eventual": any healthy replica; "bounded": a replica that
-        /// misses nothing older than max_staleness; "session": such a replica that also shows
-        /// all that the session did and has seen; "strong": a replica that shows all that was
-        /// acknowledged to anybody before the read arrived; "primary": never a replica.
-        /// SET tidegate.consistency changes it for a session.
-        key consistency: route::Consistency = "session";
-        /// How old the data of a replica may be at most, by this proxy's own clock.
-        key max_staleness: Duration = "1s" => .limits(1, DAY);
-        /// How long a read waits for a replica to become fresh enough.
-        key read_wait: Duration = "50ms" => .limits(0, HOUR);
-        /// What becomes of a read that no replica may answer: it goes to the "primary", or it
-        /// fails with an "error".
-        key fallback: route::Fallback = "primary";
     }
 }
 

@@ -178,8 +178,10 @@ impl Dispatch {
         let mut ask = Ask {
             wants: errand.wants,
             consistency: errand.consistency.unwrap_or(live.route.consistency),
+            place: route::Place::Anywhere,
             max_staleness: live.route.max_staleness,
             known: errand.known,
+            after: None,
             arrived: started,
             avoid: errand.avoid,
             fallback: Fallback::Error,

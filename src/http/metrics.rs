@@ -170,8 +170,11 @@ fn stats(page: &mut Exposition, stats: &[Stats]) {
             }
         }
     }
-    let counted: [Number<Stats>; 2] =
-        [(&NOTIFICATIONS, |s| s.notifications as f64), (&RELISTENED, |s| s.relistened as f64)];
+    let counted: [Number<Stats>; 3] = [
+        (&NOTIFICATIONS, |s| s.notifications as f64),
+        (&RELISTENED, |s| s.relistened as f64),
+        (&LOST_POSITIONS, |s| s.lost_positions as f64),
+    ];
     for (metric, value) in counted {
         page.metric(metric);
         for of in stats {

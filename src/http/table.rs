@@ -90,6 +90,8 @@ metrics! {
         "Notifications given to clients that keep no server connection for them.";
     RELISTENED = "tidegate_listen_reconnects_total", Counter, DATABASE,
         "Lost connections that listened for clients: what was notified meanwhile is lost.";
+    LOST_POSITIONS = "tidegate_lost_positions_total", Counter, DATABASE,
+        "Positions of tidegate.read_after that a promotion left behind.";
     LOGINS = "tidegate_logins_total", Counter, &["cluster", "database", "result"],
         "Logins of clients by result: ok or failed.";
     LOGINS_THROTTLED = "tidegate_logins_throttled_total", Counter, DATABASE,

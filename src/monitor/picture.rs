@@ -13,6 +13,8 @@ pub struct Picture {
     verdict: Verdict,
     epoch: u64,
     samples: Samples,
+    /// The first sample of the history that the newest one belongs to.
+    began: Option<Position>,
 }
 
 #[derive(Debug)]
@@ -49,7 +51,7 @@ impl Picture {
         };
         let nodes: Vec<Node> = members.into_iter().map(node).collect();
         let verdict = judge(&nodes, Reign::default());
-        Picture { cluster, nodes, verdict, epoch: 0, samples: Samples::default() }
+        Picture { cluster, nodes, verdict, epoch: 0, samples: Samples::default(), began: None }
     }
 
     /// The node answered to a question sent at `asked`.
@@ -101,6 +103,9 @@ impl Picture {
         if let (Seen::Says(Observation { position: Some(position), .. }), Some(asked)) =
             (&node.seen, node.asked)
         {
+            if !self.began.as_ref().is_some_and(|began| position.contains(began)) {
+                self.began = Some(position.clone());
+            }
             self.samples.push(asked, position.clone());
         }
     }
@@ -138,6 +143,7 @@ impl Picture {
             cluster: self.cluster.clone(),
             epoch: self.epoch,
             primary: self.verdict.primary,
+            began: self.began.clone(),
             nodes,
         }
     }
@@ -155,6 +161,7 @@ impl Picture {
             name: node.member.name.clone(),
             address: node.member.address.clone(),
             weight: node.member.weight,
+            near: node.member.near,
             position: position.cloned(),
             // A primary misses nothing that was acknowledged.
             fresh_as_of: match role {

@@ -38,4 +38,6 @@ pub struct Member {
     pub address: Arc<str>,
     /// Share of reads relative to the others; 0 takes none.
     pub weight: u32,
+    /// Reads prefer it to others.
+    pub near: bool,
 }

@@ -4,6 +4,7 @@ mod hear;
 mod loss;
 mod perform;
 mod settle;
+mod wish;
 
 use super::cluster::{Cluster, Lease, UserPools};
 use super::engine::Engine;
@@ -68,6 +69,8 @@ pub(super) struct Client {
     node: Option<NodeId>,
     /// An open batch failed for want of its server: its rest is skipped.
     skipping: bool,
+    /// What it asks for is never to go to the primary.
+    shuns_primary: bool,
     /// It listens.
     ears: Option<Box<hear::Ears>>,
     pub(super) pools: Arc<UserPools>,
@@ -109,6 +112,7 @@ impl Client {
             link: None,
             node: None,
             skipping: false,
+            shuns_primary: false,
             ears: None,
             cluster: arrived.cluster,
             pools: arrived.pools,
@@ -140,8 +144,15 @@ impl Client {
         }
         self.entry.requests.fetch_add(1, Ordering::Relaxed);
         self.cluster.counters.queries.increment();
+        if self.batch.asks_position() && !self.skipping {
+            // Boxed: it is rare, and its state would make every idle client larger.
+            let known = Box::pin(self.learn_position()).await;
+            self.batch.complain(known.err());
+        }
         if self.skipping {
             self.skip_batch();
+        } else if let Some(refusal) = self.batch.complaint.take() {
+            self.turn_down(&refusal)?;
         } else if let Some(limit) = self.too_many_statements() {
             self.turn_down(&Refusal::TooManyStatements { limit })?;
         } else if self.link.is_none() && self.session.is_local(&self.batch) {

@@ -1,18 +1,22 @@
 //! One PostgreSQL cluster as its clients use it: its nodes, pools and settings.
 
+mod find;
+
+pub use find::{Errand, Found};
+
 use super::attendance::{Attendance, Guest, GuestLimits, Limit, Place};
 use super::auth::throttle::Throttle;
 use super::auth::{self, ServerSecret, UserTable};
-use super::connect::{ConnectError, Node, PgConnector};
+use super::connect::{Node, PgConnector};
 use super::counters::Counters;
 use super::listen::Hubs;
 use super::replication::Destination;
 use super::statement::Statements;
 use super::welcome::Welcomes;
 use crate::monitor::Handle;
-use crate::pool::{self, Budget, Pool, PoolError, Slot};
+use crate::pool::{self, Budget, Pool, Slot};
 use crate::refusal::Refusal;
-use crate::route::{self, Ask, Because, Consistency, Decision, Fallback, Known, Target, Wants};
+use crate::route::{self, Places, Wants};
 use crate::sql::Classifier;
 use crate::topology::{NodeId, NodeSet, Role};
 use arc_swap::ArcSwap;
@@ -21,7 +25,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::watch;
 
 pub type Lease = pool::Lease<PgConnector>;
@@ -42,6 +46,8 @@ pub struct Cluster {
     /// `None`: any.
     pub databases: Option<Vec<Arc<str>>>,
     pub nodes: Vec<Arc<Node>>,
+    /// The words for its nodes and groups.
+    pub places: Places,
     pub monitor: Handle,
     pub classifier: Arc<Classifier>,
     pub statements: Statements,
@@ -93,32 +99,12 @@ impl UserPools {
     }
 }
 
-/// What a server connection is wanted for.
-#[derive(Clone, Copy, Debug)]
-pub struct Errand {
-    pub wants: Wants,
-    /// What the session asked for; `None`: what the cluster is configured for.
-    pub consistency: Option<Consistency>,
-    pub known: Known,
-    /// Nodes that failed it already.
-    pub avoid: NodeSet,
-    /// Its turn among equal nodes: [`Cluster::turn`], the same for all looks at one errand, or
-    /// a node whose pool is still empty would be passed over for its neighbour time and again.
-    pub turn: u32,
-}
-
-/// A server connection, and why this one.
-pub struct Found {
-    pub lease: Lease,
-    pub decision: Decision,
-    pub node: NodeId,
-}
-
 /// What a cluster is made of.
 pub struct Parts {
     pub name: Arc<str>,
     pub databases: Option<Vec<Arc<str>>>,
     pub nodes: Vec<Arc<Node>>,
+    pub places: Places,
     pub monitor: Handle,
     pub classifier: Arc<Classifier>,
     pub live: Live,
@@ -137,6 +123,7 @@ impl Cluster {
             name: parts.name,
             databases: parts.databases,
             nodes: parts.nodes,
+            places: parts.places,
             monitor: parts.monitor,
             classifier: parts.classifier,
             statements: Statements::new(SHARED_STATEMENTS),
@@ -200,162 +187,6 @@ impl Cluster {
         let pools = self.all_pools().into_iter().filter(|pools| *pools.database == *database);
         pools.for_each(|pools| pools.nodes.iter().for_each(|pool| pool.retire_all()));
         self.hubs.close_idle(database);
-    }
-
-    /// The next turn among equal nodes.
-    pub fn turn(&self) -> u32 {
-        self.tie.fetch_add(1, Ordering::Relaxed)
-    }
-
-    /// Decides where work of this kind goes and leases a server there, if that needs no waiting.
-    pub fn try_find(&self, pools: &UserPools, errand: Errand) -> Option<Found> {
-        if self.is_paused() {
-            return None;
-        }
-        let now = Instant::now();
-        let decision = self.decide(errand, &self.live.load(), now, now);
-        let Target::Node(node) = decision.to else { return None };
-        let lease = pools.nodes[usize::from(node.0)].try_lease()?;
-        // A pause that began meanwhile may have counted without this lease.
-        if self.is_paused() {
-            lease.give_back();
-            return None;
-        }
-        Some(Found { lease, decision, node })
-    }
-
-    /// As [`Cluster::try_find`], but waits for a free server connection, and for a primary as
-    /// long as `failover.hold` allows.
-    pub async fn find(&self, pools: &UserPools, mut errand: Errand) -> Result<Found, Refusal> {
-        self.while_paused().await;
-        let live = self.live.load();
-        let started = Instant::now();
-        let mut changes = None;
-        loop {
-            let decision = self.decide(errand, &live, started, Instant::now());
-            let cause = match decision.to {
-                Target::Node(node) => match self.lease(pools, node).await {
-                    Ok(lease) if self.is_paused() => {
-                        lease.give_back();
-                        self.while_paused().await;
-                        continue;
-                    }
-                    Ok(lease) => return Ok(Found { lease, decision, node }),
-                    Err(PoolError::Connect(error)) if error.is_node_failure() => {
-                        self.monitor.report_failure(node, &error.to_string());
-                        if decision.because == Because::FreshReplica {
-                            errand.avoid.insert(node);
-                            continue;
-                        }
-                        Some((node, error))
-                    }
-                    Err(error) => return Err(self.pool_refusal(pools, node, error)),
-                },
-                Target::Nobody => None,
-            };
-            let limit = self.patience(decision.because, &live);
-            let Some(left) = limit.checked_sub(started.elapsed()).filter(|l| !l.is_zero()) else {
-                return Err(self.gave_up(decision.because, cause, started.elapsed()));
-            };
-            if decision.because == Because::NoFreshReplica {
-                // Whoever waits shares the answers.
-                self.monitor.nudge();
-            }
-            let changes = changes.get_or_insert_with(|| self.monitor.published().changes());
-            // Something may have changed before we subscribed: look again soon in any case.
-            let _ = tokio::time::timeout(left.min(RECHECK), changes.changed()).await;
-        }
-    }
-
-    fn decide(&self, errand: Errand, live: &Live, started: Instant, now: Instant) -> Decision {
-        let seen = self.monitor.published().load();
-        let in_time = now.duration_since(started) < live.route.read_wait;
-        let mut ask = Ask {
-            wants: errand.wants,
-            consistency: errand.consistency.unwrap_or(live.route.consistency),
-            max_staleness: live.route.max_staleness,
-            known: errand.known,
-            arrived: started,
-            avoid: errand.avoid,
-            fallback: Fallback::Error,
-            tie: errand.turn,
-        };
-        if !(in_time && route::may_wait_for_replica(&ask, &seen)) {
-            ask.fallback = live.route.fallback;
-        }
-        route::route(&ask, &seen, now)
-    }
-
-    fn patience(&self, because: Because, live: &Live) -> Duration {
-        match because {
-            Because::NoFreshReplica => live.route.read_wait,
-            _ => live.hold,
-        }
-    }
-
-    async fn lease(
-        &self,
-        pools: &UserPools,
-        node: NodeId,
-    ) -> Result<Lease, PoolError<ConnectError>> {
-        let pool = &pools.nodes[usize::from(node.0)];
-        if let Some(lease) = pool.try_lease() {
-            return Ok(lease);
-        }
-        let started = Instant::now();
-        let leased = pool.lease().await;
-        self.counters.waits.observe(started.elapsed());
-        leased
-    }
-
-    fn gave_up(
-        &self,
-        because: Because,
-        cause: Option<(NodeId, ConnectError)>,
-        waited: Duration,
-    ) -> Refusal {
-        let cluster = self.name.clone();
-        match (cause, because) {
-            (Some((node, error)), _) => {
-                Refusal::ServerUnreachable { node: self.node_name(node), cause: error.to_string() }
-            }
-            (None, Because::NoFreshReplica) => Refusal::NoFreshReplica { cluster },
-            (None, _) => Refusal::NoPrimary { cluster, waited },
-        }
-    }
-
-    fn pool_refusal(
-        &self,
-        pools: &UserPools,
-        node: NodeId,
-        error: PoolError<ConnectError>,
-    ) -> Refusal {
-        let node = self.node_name(node);
-        match error {
-            PoolError::Exhausted { waited, limit } => {
-                let UserPools { user, database, .. } = pools;
-                let pool = format!("pool of user {user} and database {database} on node {node}");
-                let what = match limit {
-                    pool::Limit::Pool(size) => {
-                        format!("the {pool} (pool.size = {size}) is exhausted")
-                    }
-                    pool::Limit::Node(most) => {
-                        format!(
-                            "node {node} (pool.max_per_node = {most}) leaves none to the {pool}"
-                        )
-                    }
-                };
-                Refusal::PoolExhausted { what, waited }
-            }
-            PoolError::Connect(ConnectError::Refused { code, message }) => {
-                tracing::warn!(node = &*node, user = &*pools.user, code, message, "login refused");
-                Refusal::ServerEnded { node, code, message }
-            }
-            PoolError::Connect(error) => {
-                tracing::warn!(node = &*node, user = &*pools.user, %error, "no server connection");
-                Refusal::ServerRefused { node, cause: error.to_string() }
-            }
-        }
     }
 
     pub fn node_name(&self, node: NodeId) -> Arc<str> {
@@ -468,6 +299,3 @@ impl Cluster {
         }
     }
 }
-
-/// How long to wait at most before looking at the cluster again.
-const RECHECK: Duration = Duration::from_millis(100);

@@ -25,6 +25,7 @@ pub(super) fn planner<'a>(cluster: &'a Cluster, pools: &'a UserPools) -> Planner
     Planner {
         classifier: &cluster.classifier,
         statements: &cluster.statements,
+        places: &cluster.places,
         user: &pools.user,
         database: &pools.database,
     }

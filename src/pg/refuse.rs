@@ -31,11 +31,17 @@ pub(super) fn put(out: &mut BytesMut, refusal: &Refusal, severity: Severity) {
     wire::put_error(out, &ErrorText { severity, code, message: &message, hint });
 }
 
+/// Appends a NoticeResponse.
+pub(super) fn put_warning(out: &mut BytesMut, code: &str, message: &str, hint: &str) {
+    wire::put_notice(out, &ErrorText { severity: "WARNING", code, message, hint });
+}
+
 /// The SQLSTATE of a refusal.
 pub(super) fn sqlstate(refusal: &Refusal) -> &str {
     code_and_hint(refusal).0
 }
 
+#[expect(clippy::too_many_lines, reason = "one table, without a decision")]
 fn code_and_hint(refusal: &Refusal) -> (&str, &'static str) {
     match refusal {
         Refusal::UnknownDatabase(_) => {
@@ -61,6 +67,18 @@ fn code_and_hint(refusal: &Refusal) -> (&str, &'static str) {
         }
         Refusal::ReplicationWhere { .. } => {
             ("3D000", "Name a database of the cluster, or give one cluster databases = \"*\".")
+        }
+        Refusal::Setting { .. } => {
+            ("22023", "It was set by SET, by the connection's options, or by a leading comment.")
+        }
+        Refusal::UnknownSetting { .. } => (
+            "42704",
+            "To be set: tidegate.consistency, route, read_after. To be shown: these, \
+             tidegate.position, last_route, cluster, version.",
+        ),
+        Refusal::NotAlone { .. } => ("0A000", "Send it when what goes before it is answered."),
+        Refusal::ForeignPosition => {
+            ("22023", "RESET tidegate.read_after; a position is of use in its own cluster only.")
         }
         Refusal::LoginTimeout(_) => ("57014", "The login has to be finished sooner."),
         Refusal::TooManyClients { .. } => {

@@ -164,7 +164,9 @@ impl ClientEntry {
             "version" => env!("CARGO_PKG_VERSION").into(),
             "cluster" => cluster.name.to_string(),
             "consistency" => cluster.live.load().route.consistency.name().into(),
-            other => format!("unknown: {other} (known: last_route, version, cluster, consistency)"),
+            "route" => "any".into(),
+            // What is set stands with the session.
+            _ => String::new(),
         }
     }
 

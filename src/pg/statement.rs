@@ -1,6 +1,6 @@
 //! Prepared statements, shared by all clients of a cluster that prepare the same bytes.
 
-use crate::sql::Analysis;
+use crate::sql::{self, Analysis, Hint};
 use bytes::Bytes;
 use equivalent::Equivalent;
 use parking_lot::Mutex;
@@ -17,6 +17,8 @@ pub struct Statement {
     /// Query, NUL and parameter types: the Parse body after the name.
     pub content: Bytes,
     pub analysis: Arc<Analysis>,
+    /// What comments in front of it ask for.
+    pub hint: Option<Box<Hint>>,
     /// Parameter and result types as the server said that had it first. Whatever a client was
     /// told, it was this.
     types: OnceLock<Box<[u8]>>,
@@ -34,7 +36,8 @@ pub(super) const NOWHERE: &[u8] = b"tidegate_nowhere";
 
 impl Statement {
     fn new(id: u64, content: Bytes, analysis: Arc<Analysis>) -> Statement {
-        Statement { id, content, analysis, types: OnceLock::new() }
+        let hint = sql::hint(text(&content)).map(Box::new);
+        Statement { id, content, analysis, hint, types: OnceLock::new() }
     }
 
     pub fn server_name(&self) -> String {
@@ -42,7 +45,7 @@ impl Statement {
     }
 
     pub fn query(&self) -> &[u8] {
-        self.content.split(|byte| *byte == 0).next().unwrap_or_default()
+        text(&self.content)
     }
 
     /// Memory for its text and its types.
@@ -77,6 +80,11 @@ impl Statement {
             text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
         })
     }
+}
+
+/// The text in the content of a Parse.
+fn text(content: &[u8]) -> &[u8] {
+    content.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
 /// What follows the spaces, comments and opening parentheses at the start of a text.

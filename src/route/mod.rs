@@ -1,16 +1,22 @@
 //! Where a statement goes, and why: pure functions over what is asked and what is seen.
 
 mod choose;
+mod eligible;
 mod reason;
+mod rules;
+mod wish;
 
-pub use choose::{may_wait_for_replica, route};
+pub use choose::{may_wait_for_replica, route, why_not};
+pub use eligible::Obstacle;
+pub use rules::{Caller, OwnRules, Rule};
+pub use wish::{PLACE_WORDS, Place, Places, Wish};
 
 use crate::sql::Why;
-use crate::topology::{NodeId, NodeSet};
+use crate::topology::{NodeId, NodeSet, Position};
 use std::time::{Duration, Instant};
 
-/// What a read is promised. See ARCHITECTURE.md, "Freshness".
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a read is promised, the weakest first. See ARCHITECTURE.md, "Freshness".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Consistency {
     /// Any healthy replica of this history.
     Eventual,
@@ -55,12 +61,15 @@ pub struct Settings {
     /// How long a read may wait for a replica to become fresh enough.
     pub read_wait: Duration,
     pub fallback: Fallback,
+    pub rules: Vec<Rule>,
 }
 
-/// What becomes of a read that no replica may answer.
+/// What becomes of a read that no replica may answer within `read_wait`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fallback {
     Primary,
+    /// It waits on, as long as it may wait for a server connection.
+    Wait,
     Error,
 }
 
@@ -85,16 +94,19 @@ impl Known {
 
 /// What is asked for: one batch or one transaction.
 #[derive(Clone, Copy, Debug)]
-pub struct Ask {
+pub struct Ask<'a> {
     pub wants: Wants,
+    pub place: Place,
     pub consistency: Consistency,
     pub max_staleness: Duration,
     pub known: Known,
+    /// A position that it must see, which came from another session.
+    pub after: Option<&'a Position>,
     /// When the read arrived.
     pub arrived: Instant,
     /// Nodes that already failed this very statement.
     pub avoid: NodeSet,
-    /// What to do when no replica is fresh enough. Who may still wait asks with `Error` first,
+    /// What to do when no replica is fresh enough. Who may still wait asks with `Wait` first,
     /// and with the settings' own fallback when the wait is over.
     pub fallback: Fallback,
     /// Decides between equals: a counter that grows with each ask spreads them evenly.
@@ -128,9 +140,11 @@ pub enum Target {
 pub enum Because {
     /// A read on the least loaded replica that is fresh enough.
     FreshReplica,
+    /// The same, in another zone, because none of this one is fresh enough.
+    FarReplica,
     /// The statement needs the primary; the reason came from the classifier.
     Statement(Why),
-    /// `consistency = primary`.
+    /// Where its user wants it.
     Asked,
     /// No replica is fresh enough.
     NoFreshReplica,

@@ -6,6 +6,7 @@ use crate::sql::Why;
 /// All reasons, in the order of their numbers.
 const REASONS: [Because; Because::COUNT] = [
     Because::FreshReplica,
+    Because::FarReplica,
     Because::Asked,
     Because::NoFreshReplica,
     Because::NoPrimary,
@@ -21,16 +22,17 @@ const REASONS: [Because; Because::COUNT] = [
 ];
 
 impl Because {
-    pub const COUNT: usize = 4 + Why::ALL.len();
+    pub const COUNT: usize = 5 + Why::ALL.len();
 
     /// A number below [`Because::COUNT`], for tables of counters.
     pub fn index(self) -> usize {
         match self {
             Because::FreshReplica => 0,
-            Because::Asked => 1,
-            Because::NoFreshReplica => 2,
-            Because::NoPrimary => 3,
-            Because::Statement(why) => 4 + why as usize,
+            Because::FarReplica => 1,
+            Because::Asked => 2,
+            Because::NoFreshReplica => 3,
+            Because::NoPrimary => 4,
+            Because::Statement(why) => 5 + why as usize,
         }
     }
 
@@ -43,6 +45,7 @@ impl Because {
     pub fn name(self) -> &'static str {
         match self {
             Because::FreshReplica => "fresh_replica",
+            Because::FarReplica => "far_replica",
             Because::Statement(why) => why.name(),
             Because::Asked => "asked",
             Because::NoFreshReplica => "no_fresh_replica",
@@ -55,7 +58,10 @@ impl Because {
         match self {
             Because::FreshReplica => "a read, on the least busy replica that is fresh enough",
             Because::Statement(why) => needs_primary(why),
-            Because::Asked => "a read that never goes to a replica, because consistency = primary",
+            Because::FarReplica => {
+                "a read, on a replica of another zone, because none here is fresh enough"
+            }
+            Because::Asked => "a read, where a hint, a setting or a rule wants it",
             Because::NoFreshReplica => "a read, but no replica is fresh enough",
             Because::NoPrimary => "it needs the primary, but no node is known to be the primary",
         }
@@ -92,6 +98,7 @@ mod tests {
     fn every_reason_has_a_word_and_a_sentence_of_its_own() {
         let mut all = vec![
             Because::FreshReplica,
+            Because::FarReplica,
             Because::Asked,
             Because::NoFreshReplica,
             Because::NoPrimary,

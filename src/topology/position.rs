@@ -45,6 +45,19 @@ impl Position {
         }
     }
 
+    /// True when whoever got here sees all that can be seen of `other`: a later timeline of the same
+    /// system has what was there at its fork, and nobody has what the fork left behind.
+    pub fn reaches(&self, other: &Position) -> bool {
+        let later = match (self, other) {
+            (
+                Position::Postgres { system: s, timeline: t, .. },
+                Position::Postgres { system: os, timeline: ot, .. },
+            ) => s == os && t > ot,
+            _ => false,
+        };
+        later || self.contains(other)
+    }
+
     /// Bytes of log from this position to `ahead`; `None` when they share no history, and where
     /// positions count transactions.
     pub fn bytes_behind(&self, ahead: &Position) -> Option<u64> {
@@ -56,6 +69,63 @@ impl Position {
             _ => None,
         }
     }
+}
+
+impl Position {
+    /// The text that a session carries to another one. `None`: there is nothing to carry yet.
+    pub fn token(&self) -> Option<String> {
+        let text = match self {
+            Position::Postgres { system, .. } => format!("{system}:{self}"),
+            Position::MariaDb(_) | Position::MySql(_) => self.to_string(),
+        };
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// What [`Position::token`] wrote.
+    pub fn from_token(text: &str) -> Option<Position> {
+        let text = text.trim();
+        if text.is_empty() {
+            return None;
+        }
+        let maria = || text.parse().ok().map(|list| Position::MariaDb(Arc::new(list)));
+        let mysql = || text.parse().ok().map(|set| Position::MySql(Arc::new(set)));
+        postgres(text).or_else(maria).or_else(mysql)
+    }
+
+    /// Both are of one database system, if not of one history; of one engine, where systems have
+    /// no identifier.
+    pub fn is_akin(&self, other: &Position) -> bool {
+        match (self, other) {
+            (Position::Postgres { system, .. }, Position::Postgres { system: other, .. }) => {
+                system == other
+            }
+            (Position::MariaDb(_), Position::MariaDb(_))
+            | (Position::MySql(_), Position::MySql(_)) => true,
+            _ => false,
+        }
+    }
+
+    /// It is of an earlier timeline, and further than that which began with `start` can contain.
+    /// Known only where there are timelines.
+    pub fn is_lost_to(&self, start: &Position) -> bool {
+        match (self, start) {
+            (
+                Position::Postgres { system: s, timeline: t, lsn: l },
+                Position::Postgres { system: os, timeline: ot, lsn: ol },
+            ) => s == os && t < ot && l > ol,
+            _ => false,
+        }
+    }
+}
+
+fn postgres(token: &str) -> Option<Position> {
+    let (system, rest) = token.split_once(':')?;
+    let (timeline, lsn) = rest.split_once(':')?;
+    Some(Position::Postgres {
+        system: system.parse().ok()?,
+        timeline: Timeline(timeline.parse().ok()?),
+        lsn: lsn.parse().ok()?,
+    })
 }
 
 /// A text that is no GTID list or set of its engine.
@@ -125,6 +195,37 @@ mod tests {
             assert!(!one.contains(other));
             assert_eq!(one.bytes_behind(other), None);
         }
+    }
+
+    #[test]
+    fn a_later_timeline_reaches_all_of_an_earlier_one() {
+        assert!(at(2, 1).reaches(&at(1, 99)) && at(1, 20).reaches(&at(1, 20)));
+        assert!(!at(1, 99).reaches(&at(2, 1)) && !at(1, 19).reaches(&at(1, 20)));
+        let elsewhere = Position::Postgres { system: 8, timeline: Timeline(1), lsn: Lsn(1) };
+        assert!(!at(2, 99).reaches(&elsewhere));
+    }
+
+    #[test]
+    fn a_token_says_all_of_a_position() {
+        let token = at(3, 0x16_B374_D848).token().expect("PostgreSQL has one");
+        assert_eq!(token, "7:3:16/B374D848");
+        assert_eq!(Position::from_token(&token), Some(at(3, 0x16_B374_D848)));
+        let maria = Position::MariaDb(Arc::new("0-1-5,1-1-7".parse().unwrap()));
+        let mysql = "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5";
+        let mysql = Position::MySql(Arc::new(mysql.parse().unwrap()));
+        for position in [maria, mysql] {
+            let token = position.token().expect("it is not empty");
+            assert_eq!(Position::from_token(&token), Some(position));
+        }
+        for wrong in ["", "7", "7:3", "7:3:16", "x:3:16/0", "7:3:16/0:1"] {
+            assert_eq!(Position::from_token(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_lies_beyond_the_start_of_a_later_timeline_is_lost_to_it() {
+        assert!(at(1, 21).is_lost_to(&at(2, 20)));
+        assert!(!at(1, 20).is_lost_to(&at(2, 20)) && !at(2, 21).is_lost_to(&at(2, 20)));
     }
 
     #[test]

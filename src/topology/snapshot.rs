@@ -80,6 +80,8 @@ pub struct NodeView {
     pub role: Role,
     /// Share of reads relative to the others; 0 takes none.
     pub weight: u32,
+    /// In the zone of this proxy, or nobody says where it is.
+    pub near: bool,
     /// Primary: what it has written; replica: what it has replayed.
     pub position: Option<Position>,
     /// Everything acknowledged before this instant of our own clock is visible here.
@@ -105,6 +107,9 @@ pub struct Snapshot {
     /// a replica's death must not disturb the writes that run on the primary.
     pub epoch: u64,
     pub primary: Option<NodeId>,
+    /// Where the history of this primary began, or was when it was first seen: what an earlier
+    /// timeline had beyond this is lost.
+    pub began: Option<Position>,
     pub nodes: Vec<NodeView>,
 }
 

@@ -28,6 +28,8 @@ pub struct Stats {
     pub notifications: u64,
     /// Times that a connection which listens for clients was lost and replaced.
     pub relistened: u64,
+    /// Positions of `read_after` that a promotion left behind.
+    pub lost_positions: u64,
     pub logins_ok: u64,
     pub logins_failed: u64,
     /// Logins that were delayed or not tried because others failed before.

@@ -102,7 +102,10 @@ impl Stage {
     pub async fn difference(&self, script: &Script, patience: Duration) -> Option<Difference> {
         tokio::join!(self.alone.renew(), self.servers.renew());
         let direct = play(self.alone.address(), script, patience).await;
-        let running = proxy(&self.servers.cluster).with("pool", self.pool).start().await;
+        let proxy = proxy(&self.servers.cluster).with("pool", self.pool);
+        // What aborts is not waited for by a synchronous commit: its locks are gone by the session's
+        // own consistency only.
+        let running = proxy.with("route", "consistency = \"session\"").start().await;
         let found = compare(running.postgres, script, &direct, patience).await;
         running.proxy.stop().await;
         found

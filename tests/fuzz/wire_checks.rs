@@ -10,8 +10,9 @@ use tidegate::pg::session::plan::Planner;
 use tidegate::pg::session::receive::{Delivery, Flow, Incoming, Outcome};
 use tidegate::pg::session::send::Outgoing;
 use tidegate::pg::session::{Backend, Session};
-use tidegate::pg::statement::Statements;
+use tidegate::pg::statement::{Slot, Statements};
 use tidegate::pg::wire::{self, startup};
+use tidegate::route::Places;
 use tidegate::sql::{Analysis, Classifier, Settings, Step};
 
 static CLASSIFIER: LazyLock<Classifier> = LazyLock::new(|| Classifier::new(&Settings::default()));
@@ -30,8 +31,14 @@ pub fn client(data: &[u8]) {
 /// What the server gets, and how it ended.
 fn plan(parts: &[&[u8]]) -> (Vec<u8>, Result<(), String>) {
     let statements = Statements::new(100);
-    let planner =
-        Planner { classifier: &CLASSIFIER, statements: &statements, user: "u", database: "d" };
+    let places = Places::default();
+    let planner = Planner {
+        classifier: &CLASSIFIER,
+        statements: &statements,
+        places: &places,
+        user: "u",
+        database: "d",
+    };
     let mut session = Session::new(Arc::default(), None);
     let mut backend = Backend { max_prepared: 2, ..Backend::default() };
     let (mut batch, mut input, mut out) = (Batch::default(), Vec::new(), BytesMut::new());
@@ -145,15 +152,15 @@ fn receive(asked: u8, parts: &[&[u8]]) -> Received {
 fn owing(asked: u8) -> Queue {
     let steps = vec![Step::Begin { read_only: None }, Step::DeallocateAll, Step::Commit];
     let analysis = Arc::new(Analysis { primary: None, steps });
-    let parse = |ours| Owed::Parse { ours, statement: 7, undo: None };
+    let parse = |ours| Owed::Parse { ours, slot: Slot::Shared(7), undo: None };
     let effect = Some(analysis.clone());
     let entries = match asked % 6 {
-        0 => vec![Owed::Query { analysis, step: 0, undo: None }],
+        0 => vec![Owed::Query { analysis, step: 0, undo: None, unnamed: None }],
         1 => vec![Owed::Replay, parse(true), parse(false), Owed::Bind, Owed::Describe, Owed::Sync],
         2 => vec![Owed::Bind, Owed::Execute { effect, undo: None }, Owed::Sync, Owed::Sync],
         3 => vec![
             Owed::Say(b"1\0\0\0\x04"[..].into(), None),
-            Owed::Close { ours: true, evicted: Some(7), undo: None },
+            Owed::Close { ours: true, slot: Slot::Shared(7), undo: None },
             Owed::Execute { effect: None, undo: None },
             Owed::CopyEnd,
             Owed::Say(b"3\0\0\0\x04"[..].into(), None),

@@ -18,3 +18,4 @@ mod prepared;
 mod renewed;
 mod routing;
 mod session;
+mod steering;

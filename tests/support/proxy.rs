@@ -22,6 +22,7 @@ pub struct Running {
 pub struct Wanted {
     nodes: Vec<(String, SocketAddr)>,
     weights: Vec<(String, u32)>,
+    of_nodes: Vec<(String, String)>,
     sections: String,
     cluster: String,
     top: String,
@@ -39,6 +40,7 @@ pub fn proxy_to(nodes: &[(&str, SocketAddr)]) -> Wanted {
     Wanted {
         nodes: nodes.iter().map(|(name, address)| ((*name).to_owned(), *address)).collect(),
         weights: Vec::new(),
+        of_nodes: Vec::new(),
         sections: String::new(),
         cluster: String::new(),
         top: String::new(),
@@ -65,6 +67,12 @@ impl Wanted {
     /// A node's share of reads.
     pub fn weight(mut self, node: &str, weight: u32) -> Wanted {
         self.weights.push((node.to_owned(), weight));
+        self
+    }
+
+    /// Adds keys of a node: `node("b", "zone = \"west\"")`.
+    pub fn node(mut self, node: &str, keys: &str) -> Wanted {
+        self.of_nodes.push((node.to_owned(), format!(", {keys}")));
         self
     }
 
@@ -103,8 +111,10 @@ impl Wanted {
         let mut text = format!("{listen}{}[clusters.test]\nnodes = [\n", self.top);
         for (name, address) in &self.nodes {
             let weight = self.weights.iter().find(|(node, _)| node == name).map_or(1, |w| w.1);
+            let more: String =
+                self.of_nodes.iter().filter(|of| of.0 == *name).map(|of| of.1.as_str()).collect();
             let node = format!("name = \"{name}\", address = \"{address}\", weight = {weight}");
-            writeln!(text, "  {{ {node} }},").expect("a String");
+            writeln!(text, "  {{ {node}{more} }},").expect("a String");
         }
         text.push_str("]\nmonitor = { user = \"postgres\" }\n");
         text.push_str(&self.cluster);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tidegate::lab::postgres::Node;
 use tidegate::monitor::{Handle, Member, Settings, start};
 use tidegate::pg::probe::PgProbe;
-use tidegate::route::{Ask, Consistency, Decision, Fallback, Known, Wants, route};
+use tidegate::route::{Ask, Consistency, Decision, Fallback, Known, Place, Wants, route};
 use tidegate::task::Tasks;
 use tidegate::topology::{NodeId, NodeSet, Snapshot};
 
@@ -48,7 +48,12 @@ pub async fn watch_by(
     probe: impl Fn(&Node) -> PgProbe,
 ) -> Watch {
     let member = |node: &&Node| {
-        let member = Member { name: node.name().into(), address: node.address().into(), weight: 1 };
+        let member = Member {
+            name: node.name().into(),
+            address: node.address().into(),
+            weight: 1,
+            near: true,
+        };
         (member, probe(node))
     };
     let tasks = Tasks::new();
@@ -76,6 +81,8 @@ impl Watch {
             known: Known::default(),
             arrived: Instant::now(),
             wants: Wants::Read,
+            place: Place::Anywhere,
+            after: None,
             consistency: Consistency::Bounded,
             max_staleness,
             avoid: NodeSet::default(),

@@ -1,6 +1,6 @@
 //! The MySQL engine's parts.
 
-use super::{WireError, acceptor, monitor_settings, secret, server_side};
+use super::{WireError, acceptor, is_near, monitor_settings, routing, secret, server_side};
 use crate::config;
 use crate::dispatch::{Dispatch, Live};
 use crate::door::Policy;
@@ -55,6 +55,7 @@ fn one_cluster(
             name: node.name.clone(),
             address: node.address.clone(),
             weight: configured.weight,
+            near: is_near(configured, settings),
         };
         (member, MyProbe::new(node.clone(), login.clone()))
     });
@@ -91,7 +92,7 @@ pub(in crate::app) fn nodes(
 }
 
 pub(in crate::app) fn live(settings: &config::Cluster) -> Live {
-    Live { route: settings.route.clone(), hold: settings.failover.hold }
+    Live { route: routing(settings), hold: settings.failover.hold }
 }
 
 pub(in crate::app) fn policy(settings: &config::Cluster) -> Policy {

@@ -21,7 +21,8 @@ fn world() -> World {
 }
 
 fn fresh_world() -> World {
-    let member = |name: &str| Member { name: name.into(), address: "h:1".into(), weight: 1 };
+    let member =
+        |name: &str| Member { name: name.into(), address: "h:1".into(), weight: 1, near: true };
     let picture = Picture::new("orders".into(), vec![member("a"), member("b")]);
     World { picture, start: Instant::now() }
 }

@@ -10,12 +10,13 @@ use crate::pg::engine::Engine;
 use crate::pg::params::Params;
 use crate::pg::registry::{ClientEntry, NewClient, Registration};
 use crate::pg::replication::{self, Kind, Relay};
+use crate::pg::session::wishes::Wanted;
 use crate::pg::session::{Reported, Session};
 use crate::pg::welcome::{self, Welcome};
 use crate::pg::wire;
 use crate::pool::Mode;
 use crate::refusal::Refusal;
-use crate::route::{Consistency, Known, Wants};
+use crate::route::{Consistency, Known, Wants, Wish};
 use crate::sql::Pin;
 use crate::topology::NodeSet;
 use bytes::{BufMut, BytesMut};
@@ -143,7 +144,10 @@ async fn greet(
     let (avoid, turn) = (NodeSet::default(), cluster.turn());
     let errand = Errand {
         wants: Wants::Read,
-        consistency: Some(Consistency::Bounded),
+        wanted: Wanted {
+            wish: Wish { consistency: Some(Consistency::Bounded), ..Wish::default() },
+            after: None,
+        },
         known: Known::default(),
         avoid,
         turn,

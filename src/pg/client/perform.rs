@@ -77,7 +77,8 @@ impl Client {
         let renewal = !tries.renewed && self.batch.is_renewable() && self.batch.is_atomic();
         match self.is_movable() {
             true => {
-                let standby = self.node.is_some_and(|node| self.cluster.is_replica(node));
+                let standby = !self.shuns_primary
+                    && self.node.is_some_and(|node| self.cluster.is_replica(node));
                 Hope::Elsewhere { renewal, standby }
             }
             false if renewal => Hope::Renewal,
@@ -212,10 +213,14 @@ impl Client {
     /// Routes the batch and leases a server for it.
     async fn find_server(&mut self, avoid: NodeSet) -> Result<Result<(), Refusal>, Leaving> {
         let wants = self.batch.wants();
-        let (consistency, turn) = (self.session.consistency(), self.cluster.turn());
-        let known = self.session.known;
-        let errand = Errand { wants, consistency, known, avoid, turn };
-        let Found { lease, decision, node } = match self.cluster.try_find(&self.pools, errand) {
+        let wanted = match self.wanted(wants) {
+            Ok(wanted) => wanted,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        self.shuns_primary = wanted.shuns_primary();
+        let (known, turn) = (self.session.known, self.cluster.turn());
+        let errand = Errand { wants, wanted, known, avoid, turn };
+        let Found { lease, decision, node } = match self.cluster.try_find(&self.pools, &errand) {
             Some(found) => found,
             // Boxed: waiting is rare, and its state would make every idle client larger.
             None => match Box::pin(self.wait_for_server(errand)).await? {

@@ -76,6 +76,8 @@ impl Session {
         for (at, frame) in batch.frames.iter().enumerate() {
             let (statement, unnamed) = match &frame.item {
                 Item::Parse { statement, named: true, duplicate: false, .. } => (statement, false),
+                // It fails, and what follows it is skipped.
+                Item::Parse { duplicate: true, .. } => break,
                 Item::Bind { statement: Some(statement), unnamed, deallocates: false }
                 | Item::DescribeStatement(Some(statement), unnamed) => (statement, *unnamed),
                 _ => continue,

@@ -1,8 +1,10 @@
 //! A batch of a client: what is asked up to the next Sync, or one simple query.
 
 use super::undo::Undo;
+use super::wishes::Wanted;
 use crate::pg::statement::Statement;
-use crate::route::Wants;
+use crate::refusal::Refusal;
+use crate::route::{Place, Wants};
 use crate::sql::{Analysis, Pin, Step, Why};
 use std::sync::Arc;
 
@@ -98,6 +100,12 @@ pub struct Batch {
     seen: bool,
     /// It uses named statements for the first time.
     news: bool,
+    /// What its hints want.
+    pub wanted: Option<Box<Wanted>>,
+    /// Why it cannot be carried out; nothing of it was.
+    pub complaint: Option<Box<Refusal>>,
+    /// It needs the primary whatever its hints want.
+    insists: bool,
     /// Portals that it binds, where their statements have an effect or earlier ones had.
     pub(super) bound: Vec<Bound>,
 }
@@ -116,15 +124,49 @@ impl Batch {
         self.lists_channels = false;
         self.seen = false;
         self.news = false;
+        self.wanted = None;
+        self.complaint = None;
+        self.insists = false;
         self.bound.clear();
     }
 
     pub fn wants(&self) -> Wants {
-        match (self.primary, self.end) {
+        match (self.primary.filter(|_| !self.is_overruled()), self.end) {
             (Some(why), _) => Wants::Primary(why),
             (None, Some(End::Ready)) => Wants::Read,
             (None, _) => Wants::Primary(Why::Unseen),
         }
+    }
+
+    /// A hint sends it to a replica although it may have an effect: its author knows better, and
+    /// the replica will refuse what writes.
+    fn is_overruled(&self) -> bool {
+        let place = self.wanted.as_ref().and_then(|wanted| wanted.wish.place);
+        !self.insists && matches!(place, Some(Place::Replica | Place::Nodes(_)))
+    }
+
+    pub(super) fn want(&mut self, wanted: Wanted) {
+        match &mut self.wanted {
+            Some(all) => {
+                all.wish = all.wish.with(wanted.wish);
+                all.after = all.after.take().or(wanted.after);
+            }
+            none => *none = Some(Box::new(wanted)),
+        }
+    }
+
+    /// The first complaint counts.
+    pub fn complain(&mut self, of: Option<Refusal>) {
+        if let Some(refusal) = of.filter(|_| self.complaint.is_none()) {
+            self.complaint = Some(Box::new(refusal));
+        }
+    }
+
+    /// It asks for the position that another session may read after.
+    pub fn asks_position(&self) -> bool {
+        let asked =
+            |step: &Step| matches!(step, Step::ShowTidegate(n) if **n == *"tidegate.position");
+        self.executed().any(|analysis| analysis.steps.iter().any(asked))
     }
 
     /// The single statement of a batch that is one simple query.
@@ -207,6 +249,7 @@ impl Batch {
     pub(super) fn count(&mut self, analysis: &Analysis) {
         self.statements += 1;
         self.primary = self.primary.or(analysis.primary);
+        self.insists |= insists(analysis);
         self.listens |= analysis.channels().next().is_some();
         self.lists_channels |= analysis.steps.contains(&Step::ListsChannels);
     }
@@ -215,6 +258,15 @@ impl Batch {
     pub fn channels(&self) -> impl Iterator<Item = &str> {
         self.frames.iter().filter_map(|frame| frame.item.analysis()).flat_map(|a| a.channels())
     }
+}
+
+/// It needs the primary for more than what it may do by functions that nobody knows, or by
+/// relations that are different on each server.
+fn insists(analysis: &Analysis) -> bool {
+    let doubtful = [Why::Function, Why::Doubtful, Why::Session];
+    let stays = |step: &Step| !matches!(step, Step::Plain | Step::Hidden);
+    analysis.primary.is_some_and(|why| !doubtful.contains(&why))
+        || (analysis.primary.is_some() && analysis.steps.iter().any(stays))
 }
 
 fn names_statements(analysis: &Analysis) -> bool {

@@ -14,11 +14,13 @@ pub mod proof;
 pub mod receive;
 pub mod send;
 pub mod undo;
+pub mod wishes;
 
 use super::params::{Params, Variables};
 use super::statement::{OnServer, Place, Statement};
-use crate::route::{Consistency, Known};
+use crate::route::Known;
 use crate::sql::{Analysis, Pin, Step};
+use crate::topology::Position;
 use hears::Hears;
 use proof::{Doubt, Residue};
 use std::collections::HashMap;
@@ -116,6 +118,12 @@ pub struct Session {
     doubt: Option<Doubt>,
     /// What reads of this session must not fall behind.
     pub known: Known,
+    /// The position that it asked for last, as a token.
+    pub position: String,
+    /// The position that it was told to be lost.
+    pub lost: Option<Arc<Position>>,
+    /// What it wants of its reads.
+    standing: Option<wishes::Standing>,
     /// Tables may have changed: what is shared is to be analysed anew.
     pub renews: bool,
     /// Where texts mean what they mean for this session, as long as its parameters are these.
@@ -143,6 +151,9 @@ impl Session {
             notified: false,
             doubt: None,
             known: Known::default(),
+            position: String::new(),
+            lost: None,
+            standing: None,
             renews: false,
             place: None,
             unnamed: None,
@@ -194,10 +205,13 @@ impl Session {
         }
     }
 
-    /// What `SET tidegate.consistency` asked for.
-    pub fn consistency(&self) -> Option<Consistency> {
-        let asked = self.variables.current().get("tidegate.consistency")?;
-        Consistency::parse(asked)
+    /// The value of a parameter of ours for this session; `other`: of those that it does not keep.
+    fn shown(&self, name: &str, other: &dyn Fn(&str) -> String) -> String {
+        match self.variables.current().get(name) {
+            _ if name == "tidegate.position" => self.position.clone(),
+            Some(value) => value.to_string(),
+            None => other(name),
+        }
     }
 
     /// The classifier reads texts as with `standard_conforming_strings = on`.

@@ -2,10 +2,13 @@
 
 use super::batch::{Batch, End, Item, Planned};
 use super::undo::Undo;
+use super::wishes::Wanted;
 use super::{Named, Session};
 use crate::pg::statement::{Place, Statement, Statements};
 use crate::pg::wire::{self, HEADER, ParseBody, WireError};
-use crate::sql::{Analysis, Classifier, Pin, Step, Why};
+use crate::refusal::Refusal;
+use crate::route::Places;
+use crate::sql::{self, Analysis, Classifier, Hint, Pin, SetValue, Step, Why};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -16,10 +19,23 @@ const PARSE_LIMIT: usize = 16 * 1024 * 1024;
 /// Frames that PostgreSQL itself bounds (`PQ_SMALL_MESSAGE_LIMIT`).
 const SMALL_LIMIT: usize = 10_000;
 
+/// What SHOW knows of ours.
+pub const SHOWN: [&str; 7] = [
+    "tidegate.cluster",
+    "tidegate.consistency",
+    "tidegate.last_route",
+    "tidegate.position",
+    "tidegate.read_after",
+    "tidegate.route",
+    "tidegate.version",
+];
+
 /// What planning needs besides the session itself.
 pub struct Planner<'a> {
     pub classifier: &'a Classifier,
     pub statements: &'a Statements,
+    /// The words for places in hints and settings.
+    pub places: &'a Places,
     pub user: &'a str,
     pub database: &'a str,
 }
@@ -86,14 +102,19 @@ impl Planner<'_> {
             unseen(body)
         } else {
             match body.split_last() {
-                Some((0, sql)) if !sql.contains(&0) => self.classifier.analyse(sql),
+                Some((0, sql)) if !sql.contains(&0) => {
+                    if let Some(hint) = sql::hint(sql) {
+                        self.take_hint(batch, &hint);
+                    }
+                    self.classifier.analyse(sql)
+                }
                 _ => {
                     let what = "the query is not one NUL-terminated string";
                     return Err(WireError::Malformed { tag: b'Q', what });
                 }
             }
         };
-        batch.count(&analysis);
+        self.count(batch, &analysis);
         Ok(analysis)
     }
 
@@ -105,7 +126,7 @@ impl Planner<'_> {
     ) -> Result<Item, WireError> {
         let ParseBody { name, content, query } = wire::parse_parse(body)?;
         let statement = self.statement(session, content, query);
-        batch.count(&statement.analysis);
+        self.count_statement(batch, &statement);
         if name.is_empty() {
             let was = session.unnamed.replace(statement.clone());
             let undo = Some(Undo::Name { name: Box::default(), was });
@@ -176,7 +197,7 @@ impl Planner<'_> {
         let (statement, seen) = session.look_at(name).unzip();
         batch.look_at(seen, name);
         match &statement {
-            Some(statement) => batch.count(&statement.analysis),
+            Some(statement) => self.count_statement(batch, statement),
             None => batch.primary = batch.primary.or(Some(Why::Unparsed)),
         }
         let analysis = statement.as_ref().map(|s| &s.analysis).filter(|a| !a.steps.is_empty());
@@ -186,6 +207,40 @@ impl Planner<'_> {
         }
         let deallocates = analysis.is_some_and(|a| session.deallocates(a).is_some());
         Ok(Item::Bind { statement, unnamed: name.is_empty(), deallocates })
+    }
+
+    fn count_statement(&self, batch: &mut Batch, statement: &Statement) {
+        if let Some(hint) = &statement.hint {
+            self.take_hint(batch, hint);
+        }
+        self.count(batch, &statement.analysis);
+    }
+
+    /// Adds a statement to the batch, after a look at what it wants of the proxy itself.
+    fn count(&self, batch: &mut Batch, analysis: &Analysis) {
+        batch.count(analysis);
+        for step in &analysis.steps {
+            let wrong = match step {
+                Step::Set { name, value: SetValue::Text(value) } => self.check_set(name, value),
+                Step::ShowTidegate(name) => check_show(name, batch.statements),
+                _ => Ok(()),
+            };
+            batch.complain(wrong.err());
+        }
+    }
+
+    fn check_set(&self, name: &str, value: &str) -> Result<(), Refusal> {
+        match name.strip_prefix("tidegate.") {
+            Some(name) => Wanted::default().add(name, value, self.places),
+            None => Ok(()),
+        }
+    }
+
+    fn take_hint(&self, batch: &mut Batch, hint: &Hint) {
+        match Wanted::of_hint(hint, self.places) {
+            Ok(wanted) => batch.want(wanted),
+            Err(refusal) => batch.complain(Some(refusal)),
+        }
     }
 
     fn execute(&self, session: &mut Session, batch: &Batch, body: &[u8]) -> Item {
@@ -259,6 +314,16 @@ fn unseen(beginning: &[u8]) -> Arc<Analysis> {
         vec![Step::Hidden]
     };
     Arc::new(Analysis { primary: Some(Why::Unseen), steps })
+}
+
+/// A position is one of a moment: it must not be told before what goes before it is done.
+fn check_show(name: &str, statements: usize) -> Result<(), Refusal> {
+    match name {
+        _ if !SHOWN.contains(&name) => Err(Refusal::UnknownSetting { name: name.into() }),
+        // A Parse and a Bind of it count as two.
+        "tidegate.position" if statements > 2 => Err(Refusal::NotAlone { name: name.into() }),
+        _ => Ok(()),
+    }
 }
 
 /// The name asked for when a statement is a single `SHOW tidegate.…`.

@@ -80,7 +80,7 @@ impl Session {
 
     fn send_query(&mut self, analysis: &Arc<Analysis>, bytes: &[u8], to: &mut Outgoing<'_>) {
         if let Some(name) = plan::asks_proxy(analysis) {
-            let value = (to.show)(name);
+            let value = self.shown(name, to.show);
             let column = name.to_owned();
             to.say(|b| wire::put_text_row(b, &column, &value, "SHOW"));
             let status = self.tx.status();
@@ -227,7 +227,7 @@ impl Session {
         let portal = wire::cstr(body).map_or(&[][..], |(name, _)| name);
         let effect = self.portal_effect(portal);
         if let Some(name) = effect.as_ref().and_then(|a| plan::asks_proxy(a)) {
-            let value = (to.show)(name);
+            let value = self.shown(name, to.show);
             return to.say(|b| {
                 wire::put_frame(b, b'D', |b| {
                     b.put_u16(1);

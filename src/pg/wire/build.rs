@@ -33,7 +33,16 @@ pub struct ErrorText<'a> {
 }
 
 pub fn put_error(out: &mut BytesMut, error: &ErrorText<'_>) {
-    put_frame(out, b'E', |b| {
+    put_said(out, b'E', error);
+}
+
+/// NoticeResponse
+pub fn put_notice(out: &mut BytesMut, notice: &ErrorText<'_>) {
+    put_said(out, b'N', notice);
+}
+
+fn put_said(out: &mut BytesMut, tag: u8, error: &ErrorText<'_>) {
+    put_frame(out, tag, |b| {
         for (kind, text) in [
             (b'S', error.severity),
             (b'V', error.severity),

@@ -3,7 +3,7 @@
 use super::*;
 use crate::route::Known;
 use crate::sql::Why;
-use crate::topology::{Load, NodeId, NodeSet};
+use crate::topology::{Load, Lsn, NodeId, NodeSet, Position, Role, Timeline};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -24,6 +24,7 @@ fn world(replicas: u8) -> World {
         address: "127.0.0.1:5432".into(),
         role: if id == 0 { Role::Primary } else { Role::Replica },
         weight: 1,
+        near: true,
         position: None,
         fresh_as_of: Some(now),
         away: None,
@@ -33,7 +34,13 @@ fn world(replicas: u8) -> World {
         load: Arc::new(Load::default()),
     };
     let nodes = (0..=replicas).map(node).collect();
-    let seen = Snapshot { cluster: "orders".into(), epoch: 1, primary: Some(NodeId(0)), nodes };
+    let seen = Snapshot {
+        cluster: "orders".into(),
+        epoch: 1,
+        primary: Some(NodeId(0)),
+        began: None,
+        nodes,
+    };
     World { now, seen }
 }
 
@@ -69,12 +76,14 @@ impl World {
     }
 }
 
-fn read() -> Ask {
+fn read() -> Ask<'static> {
     Ask {
         wants: Wants::Read,
+        place: Place::Anywhere,
         consistency: Consistency::Bounded,
         max_staleness: BOUND,
         known: Known::default(),
+        after: None,
         arrived: Instant::now(),
         avoid: NodeSet::EMPTY,
         fallback: Fallback::Primary,
@@ -82,7 +91,7 @@ fn read() -> Ask {
     }
 }
 
-fn avoiding(ask: Ask, nodes: &[u8]) -> Ask {
+fn avoiding<'a>(ask: Ask<'a>, nodes: &[u8]) -> Ask<'a> {
     let mut avoid = NodeSet::default();
     nodes.iter().for_each(|id| avoid.insert(NodeId(*id)));
     Ask { avoid, ..ask }
@@ -226,7 +235,7 @@ fn a_cluster_without_replicas_reads_from_its_primary() {
 }
 
 /// A read of a session for which the primary, or replica 1, answered so long ago.
-fn after(world: &World, primary: Option<Duration>, replica: Option<Duration>) -> Ask {
+fn after(world: &World, primary: Option<Duration>, replica: Option<Duration>) -> Ask<'static> {
     let at = |age: Duration| world.now.checked_sub(age).expect("a clock that began before");
     let replica = replica.map(|age| (NodeId(1), at(age)));
     let known = Known { primary: primary.map(at), replica };
@@ -296,4 +305,49 @@ fn an_answer_of_the_primary_comes_after_all_that_replicas_showed() {
     assert_eq!(known, Known { primary: None, replica: Some((NodeId(1), early)) });
     known.answered(NodeId(0), true, late);
     assert_eq!(known, Known { primary: Some(late), replica: None });
+}
+
+#[test]
+fn a_near_replica_goes_before_a_far_one_however_busy() {
+    let far = |node: &mut NodeView| node.near = false;
+    let world = world(2).node(1, far).busy(2, 9);
+    assert_eq!(world.ask(read()), (node(2), Because::FreshReplica));
+    let world = world.old(2, 2 * BOUND);
+    assert_eq!(world.ask(read()), (node(1), Because::FarReplica));
+}
+
+#[test]
+fn a_read_goes_to_the_nodes_that_its_user_names() {
+    let mut nodes = NodeSet::EMPTY;
+    nodes.insert(NodeId(2));
+    let there = Ask { place: Place::Nodes(nodes), ..read() };
+    let world = world(2).node(2, |node| node.weight = 0);
+    assert_eq!(world.ask(there), (node(2), Because::Asked));
+    assert_eq!(world.ask(read()), (node(1), Because::FreshReplica));
+    let world = world.old(2, 2 * BOUND);
+    assert_eq!(world.ask(there), (node(0), Because::NoFreshReplica));
+    nodes.insert(NodeId(0));
+    assert_eq!(world.ask(Ask { place: Place::Nodes(nodes), ..there }), (node(0), Because::Asked));
+}
+
+#[test]
+fn who_wants_a_replica_never_gets_the_primary() {
+    let wanted = Ask { place: Place::Replica, ..read() };
+    let world = world(1);
+    assert_eq!(world.ask(wanted), (node(1), Because::FreshReplica));
+    let world = world.old(1, 2 * BOUND);
+    assert_eq!(world.ask(wanted), (Target::Nobody, Because::NoFreshReplica));
+    assert_eq!(world.ask(Ask { place: Place::Primary, ..read() }), (node(0), Because::Asked));
+}
+
+#[test]
+fn a_read_after_a_position_goes_where_it_has_been_reached() {
+    let at = |lsn| Position::Postgres { system: 7, timeline: Timeline(1), lsn: Lsn(lsn) };
+    let world =
+        world(2).node(1, |n| n.position = Some(at(9))).node(2, |n| n.position = Some(at(10)));
+    for consistency in [Consistency::Eventual, Consistency::Bounded, Consistency::Session] {
+        let ask = Ask { after: Some(&at(10)), consistency, ..read() };
+        assert_eq!(world.ask(ask).0, node(2));
+        assert_eq!(world.ask(Ask { after: Some(&at(11)), ..ask }).0, node(0));
+    }
 }

@@ -91,11 +91,11 @@ pub enum Step {
         query: bool,
         id: Option<u64>,
     },
-    /// XA START … XA PREPARE belong to one connection.
+    /// XA START: what follows, up to XA COMMIT or ROLLBACK, belongs to one connection.
     XaStart,
-    /// XA COMMIT, XA ROLLBACK, XA PREPARE: the session has no open XA transaction afterwards.
+    /// XA COMMIT, XA ROLLBACK
     XaEnd,
-    /// XA END, XA RECOVER
+    /// XA END, XA PREPARE, XA RECOVER
     XaOther,
     /// LOAD DATA / XML LOCAL INFILE: the server will ask the client for a file.
     LoadLocal,
@@ -139,9 +139,9 @@ pub enum Assignment {
 /// How far a SET reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
-    /// Nothing was written: the session; for SET TRANSACTION and `@@transaction_isolation` and
-    /// its kin (`@@tx_isolation`, `@@transaction_read_only`, `@@tx_read_only`) written with `@@`
-    /// and no scope, the next transaction alone.
+    /// `SET TRANSACTION`, and `SET @@name` without a scope: the session, but for the isolation
+    /// and the access mode (`@@transaction_isolation`, `@@tx_isolation`,
+    /// `@@transaction_read_only`, `@@tx_read_only`) the next transaction alone.
     Unsaid,
     Session,
     /// GLOBAL, PERSIST, PERSIST_ONLY: of one server, not of the session.

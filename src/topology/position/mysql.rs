@@ -9,8 +9,11 @@ use std::str::FromStr;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct GtidSet {
     /// By author and tag (empty: none): disjoint ranges in order, first and last number.
-    ranges: BTreeMap<(u128, Box<str>), Vec<(u64, u64)>>,
+    ranges: BTreeMap<Author, Vec<(u64, u64)>>,
 }
+
+/// A server's UUID, and a tag.
+type Author = (u128, Box<str>);
 
 impl GtidSet {
     /// True when each GTID of `other` is in this set.
