@@ -5,17 +5,11 @@ use super::reading::Reading;
 use crate::door::Method;
 use crate::door::rules::Action;
 use crate::pg::replication::Destination;
-use crate::pool::Mode;
 
 /// `path`: `clusters.NAME`.
 pub(super) fn check(path: &str, cluster: &Cluster, reading: &mut Reading<'_>) {
     if cluster.engine.is_postgres() {
         return;
-    }
-    if cluster.pool.mode == Mode::Transaction {
-        let says = "\"transaction\" is not built yet for MySQL and MariaDB";
-        let hint = "set mode = \"session\": a client keeps its server connection until it leaves";
-        reading.wrong(&format!("{path}.pool.mode"), says, Some(hint.into()));
     }
     let says = "is not for MySQL and MariaDB";
     let method = format!("{path}.auth.method");

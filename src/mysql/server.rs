@@ -181,6 +181,8 @@ pub(super) struct Needs<'a> {
     /// It asks for LAST_INSERT_ID(), which is this.
     pub(super) last_insert_id: Option<u64>,
     pub(super) replica: bool,
+    /// It asks for warnings, and there are none.
+    pub(super) clears: bool,
 }
 
 impl Server {
@@ -214,6 +216,9 @@ impl Server {
         if let Some(id) = needs.last_insert_id {
             self.say(&format!("SET last_insert_id = {id}"), &mut owed);
         }
+        if needs.clears {
+            self.say("DO 0", &mut owed);
+        }
         if !owed.is_empty() {
             self.link.converse(&owed).await?;
         }
@@ -225,6 +230,12 @@ impl Server {
     fn say(&mut self, statement: &str, owed: &mut Vec<Kind>) {
         put_command(&mut self.link.out, Command::Query, statement.as_bytes());
         owed.push(Kind::Results);
+    }
+
+    /// Its session reset it.
+    pub(super) fn was_reset(&mut self) {
+        (self.tracks, self.reads_only) = (false, false);
+        self.variables = Arc::default();
     }
 
     /// Nobody can leave a schema without entering another one.

@@ -26,7 +26,13 @@ pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut ask: impl Fn
 }
 
 pub(crate) async fn one_server() -> Cluster {
-    let builder = tidegate::lab::mariadb::cluster().user(APP, PASSWORD).conf("local-infile", "1");
+    servers(0).await
+}
+
+/// Numbers of prepared statements start anew with each connection to them.
+pub(crate) async fn servers(replicas: usize) -> Cluster {
+    let builder = tidegate::lab::mariadb::cluster().user(APP, PASSWORD).replicas(replicas);
+    let builder = builder.conf("local-infile", "1").conf("thread-cache-size", "0");
     builder.start().await.unwrap()
 }
 
@@ -45,16 +51,19 @@ pub(crate) async fn proxy(cluster: &Cluster, pool: &str, more: &str) -> Running 
         path.display().to_string()
     };
     let password = secret("password", PASSWORD);
-    let stored = secret("stored", &cluster.primary().value("SELECT 1").await.map(|_| "*94BDCEBE19083CE2A1F959FD02F964C7AF4CFC29").unwrap());
+    // SELECT PASSWORD('test')
+    let stored = secret("stored", "*94BDCEBE19083CE2A1F959FD02F964C7AF4CFC29");
     let mut text = String::from(
         "[listen]\nmysql = \"127.0.0.1:0\"\nconsole = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\n",
     );
     text.push_str("[clusters.test]\nengine = \"mariadb\"\nnodes = [\n");
     for node in cluster.nodes() {
-        writeln!(text, "{{ name = \"{}\", address = \"{}\" }},", node.name(), node.address()).unwrap();
+        writeln!(text, "{{ name = \"{}\", address = \"{}\" }},", node.name(), node.address())
+            .unwrap();
     }
     writeln!(text, "]\nmonitor = {{ user = \"root\" }}").unwrap();
-    writeln!(text, "[clusters.test.pool]\nmode = \"session\"\n{pool}").unwrap();
+    let mode = if pool.contains("mode = ") { "" } else { "mode = \"session\"\n" };
+    writeln!(text, "[clusters.test.pool]\n{mode}{pool}").unwrap();
     writeln!(text, "[clusters.test.auth.users]").unwrap();
     writeln!(text, "{APP} = {{ password_file = \"{password}\" }}").unwrap();
     writeln!(text, "stored = {{ password_file = \"{stored}\" }}\n{more}").unwrap();
@@ -78,6 +87,9 @@ impl Running {
             .pass(Some(password))
             .db_name(Some("test"))
             .prefer_socket(false)
+            // Unless it knows these it asks for them.
+            .max_allowed_packet(Some(1 << 24))
+            .wait_timeout(Some(3600))
     }
 
     pub(crate) async fn connect(&self) -> Conn {

@@ -24,9 +24,8 @@ async fn who_knows_the_password_comes_in_and_nobody_else() {
     assert_eq!(value(&mut conn, "SELECT current_user()").await, "stored@%");
     for (user, password) in [(APP, "wrong"), ("nobody", PASSWORD), ("stored", PASSWORD)] {
         let told = words(Conn::new(Opts::from(proxy.opts(user, password))).await.unwrap_err());
-        let expected = format!(
-            "1045 28000 Access denied for user '{user}'@'127.0.0.1' (using password: YES)"
-        );
+        let expected =
+            format!("1045 28000 Access denied for user '{user}'@'127.0.0.1' (using password: YES)");
         assert_eq!(told, expected);
     }
 }

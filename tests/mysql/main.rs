@@ -6,3 +6,4 @@ mod login;
 mod raw;
 mod same;
 mod session;
+mod transaction;

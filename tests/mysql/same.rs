@@ -60,100 +60,142 @@ fn scripts() -> Vec<(&'static str, Script)> {
     let statement = |id: u32| id.to_le_bytes();
     let fetch = |id: u32, rows: u32| [id.to_le_bytes(), rows.to_le_bytes()].concat();
     vec![
-        ("rows, no rows, nulls", Script::new().queries(&[
-            "SELECT 1, NULL, 'a'",
-            "SELECT 1 FROM dual WHERE 0",
-            "SELECT seq, repeat('x', seq) FROM seq_1_to_2000",
-            "SELECT repeat('y', 300), ''",
-        ])),
-        ("statements without rows", Script::new().queries(&[
-            "CREATE OR REPLACE TABLE same_t (id int AUTO_INCREMENT PRIMARY KEY, v varchar(20))",
-            "INSERT INTO same_t (v) VALUES ('a'), ('b')",
-            "UPDATE same_t SET v = 'a'",
-            "UPDATE same_t SET v = 'a'",
-            "INSERT IGNORE INTO same_t VALUES (1, 'twice')",
-            "SHOW WARNINGS",
-            "DELETE FROM same_t",
-            "DROP TABLE same_t",
-        ])),
+        (
+            "rows, no rows, nulls",
+            Script::new().queries(&[
+                "SELECT 1, NULL, 'a'",
+                "SELECT 1 FROM dual WHERE 0",
+                "SELECT seq, repeat('x', seq) FROM seq_1_to_2000",
+                "SELECT repeat('y', 300), ''",
+            ]),
+        ),
+        (
+            "statements without rows",
+            Script::new().queries(&[
+                "CREATE OR REPLACE TABLE same_t (id int AUTO_INCREMENT PRIMARY KEY, v varchar(20))",
+                "INSERT INTO same_t (v) VALUES ('a'), ('b')",
+                "UPDATE same_t SET v = 'a'",
+                "UPDATE same_t SET v = 'a'",
+                "INSERT IGNORE INTO same_t VALUES (1, 'twice')",
+                "SHOW WARNINGS",
+                "DELETE FROM same_t",
+                "DROP TABLE same_t",
+            ]),
+        ),
         ("errors", Script::new().queries(&["SELECT nope", "", "  ", "-- x", "SELECT", "/* c */"])),
-        ("several statements", Script::new().queries(&[
-            "SELECT 1; SELECT 2; DO 3; SELECT 4",
-            "SELECT 1; SELECT nope; SELECT 3",
-            "SET @a := 1; SELECT @a",
-        ])),
-        ("transactions", Script::new().queries(&[
-            "START TRANSACTION",
-            "SELECT 1",
-            "COMMIT",
-            "SET autocommit = 0",
-            "SELECT 1",
-            "ROLLBACK",
-            "SET autocommit = 1",
-            "START TRANSACTION READ ONLY",
-            "INSERT INTO nowhere VALUES (1)",
-            "ROLLBACK",
-        ])),
-        ("variables and schemas", Script::new()
-            .queries(&["SET time_zone = '+01:00'", "SET NAMES latin1", "SET sql_mode = ''"])
-            .command(Command::InitDb, b"information_schema")
-            .query("SELECT database()")
-            .command(Command::InitDb, b"nowhere")
-            .query("USE test")),
-        ("a procedure with results", Script::new().queries(&[
-            "CREATE OR REPLACE PROCEDURE same_p() BEGIN SELECT 1; SELECT 2; END",
-            "CALL same_p()",
-            "DROP PROCEDURE same_p",
-        ])),
-        ("a prepared statement", Script::new()
-            .command(Command::StmtPrepare, b"SELECT ? + 1, 'x'")
-            .execute_last(0, &integer(41))
-            .command(Command::StmtExecute, &[&statement(1)[..], &[0, 1, 0, 0, 0], &integer(7)].concat())
-            .command(Command::StmtReset, &statement(1))
-            .command(Command::StmtSendLongData, &[&statement(1)[..], &[0, 0], b"5"].concat())
-            .command(Command::StmtClose, &statement(1))
-            .command(Command::StmtExecute, &[&statement(1)[..], &[0, 1, 0, 0, 0], &integer(7)].concat())
-            .command(Command::StmtPrepare, b"DO 1")
-            .execute_last(0, b"")
-            .command(Command::StmtPrepare, b"SELECT nope")
-            .command(Command::StmtPrepare, b"INSERT INTO nowhere VALUES (?)")),
-        ("a cursor", Script::new()
-            .command(Command::StmtPrepare, b"SELECT seq FROM seq_1_to_5")
-            .execute_last(1, b"")
-            .command(Command::StmtFetch, &fetch(1, 2))
-            .command(Command::StmtFetch, &fetch(1, 2))
-            .command(Command::StmtFetch, &fetch(1, 2))
-            .command(Command::StmtFetch, &fetch(1, 2))
-            .command(Command::StmtReset, &statement(1))),
-        ("other commands", Script::new()
-            .command(Command::Ping, b"")
-            .query("DO 1")
-            .command(Command::Ping, b"")
-            .command(Command::SetOption, &[1, 0])
-            .command(Command::SetOption, &[0, 0])
-            .command(Command::SetOption, &[9, 0])
-            .command(Command::FieldList, b"nowhere\0%")
-            .command(Command::ResetConnection, b"")
-            .unknown(0x13)
-            .unknown(0x77)
-            .query("SELECT 1")),
-        ("the fields of a table", Script::new()
-            .query("CREATE OR REPLACE TABLE same_f (a int, b text DEFAULT 'x')")
-            .command(Command::FieldList, b"same_f\0%")
-            .query("DROP TABLE same_f")),
-        ("a file of the client's", Script::new()
-            .query("CREATE OR REPLACE TABLE same_l (a int, b text)")
-            .query("LOAD DATA LOCAL INFILE 'any' INTO TABLE same_l")
-            .file(2, b"1\tone\n2\ttwo\n")
-            .file(3, b"3\tthree\n")
-            .file(4, b"")
-            .query("SELECT * FROM same_l ORDER BY a")
-            .query("DROP TABLE same_l")),
-        ("rows and a query of more than a packet", Script::new()
-            .query(&format!("SELECT length('{}')", "x".repeat(17 << 20)))
-            .query("SELECT repeat('x', 17 * 1024 * 1024), 'end'")
-            .query("SELECT repeat('x', 16777215 - 4)")
-            .query("SELECT 1")),
+        (
+            "several statements",
+            Script::new().queries(&[
+                "SELECT 1; SELECT 2; DO 3; SELECT 4",
+                "SELECT 1; SELECT nope; SELECT 3",
+                "SET @a := 1; SELECT @a",
+            ]),
+        ),
+        (
+            "transactions",
+            Script::new().queries(&[
+                "START TRANSACTION",
+                "SELECT 1",
+                "COMMIT",
+                "SET autocommit = 0",
+                "SELECT 1",
+                "ROLLBACK",
+                "SET autocommit = 1",
+                "START TRANSACTION READ ONLY",
+                "INSERT INTO nowhere VALUES (1)",
+                "ROLLBACK",
+            ]),
+        ),
+        (
+            "variables and schemas",
+            Script::new()
+                .queries(&["SET time_zone = '+01:00'", "SET NAMES latin1", "SET sql_mode = ''"])
+                .command(Command::InitDb, b"information_schema")
+                .query("SELECT database()")
+                .command(Command::InitDb, b"nowhere")
+                .query("USE test"),
+        ),
+        (
+            "a procedure with results",
+            Script::new().queries(&[
+                "CREATE OR REPLACE PROCEDURE same_p() BEGIN SELECT 1; SELECT 2; END",
+                "CALL same_p()",
+                "DROP PROCEDURE same_p",
+            ]),
+        ),
+        (
+            "a prepared statement",
+            Script::new()
+                .command(Command::StmtPrepare, b"SELECT ? + 1, 'x'")
+                .execute_last(0, &integer(41))
+                .command(
+                    Command::StmtExecute,
+                    &[&statement(1)[..], &[0, 1, 0, 0, 0], &integer(7)].concat(),
+                )
+                .command(Command::StmtReset, &statement(1))
+                .command(Command::StmtSendLongData, &[&statement(1)[..], &[0, 0], b"5"].concat())
+                .command(Command::StmtClose, &statement(1))
+                .command(
+                    Command::StmtExecute,
+                    &[&statement(1)[..], &[0, 1, 0, 0, 0], &integer(7)].concat(),
+                )
+                .command(Command::StmtPrepare, b"DO 1")
+                .execute_last(0, b"")
+                .command(Command::StmtPrepare, b"SELECT nope")
+                .command(Command::StmtPrepare, b"INSERT INTO nowhere VALUES (?)"),
+        ),
+        (
+            "a cursor",
+            Script::new()
+                .command(Command::StmtPrepare, b"SELECT seq FROM seq_1_to_5")
+                .execute_last(1, b"")
+                .command(Command::StmtFetch, &fetch(1, 2))
+                .command(Command::StmtFetch, &fetch(1, 2))
+                .command(Command::StmtFetch, &fetch(1, 2))
+                .command(Command::StmtFetch, &fetch(1, 2))
+                .command(Command::StmtReset, &statement(1)),
+        ),
+        (
+            "other commands",
+            Script::new()
+                .command(Command::Ping, b"")
+                .query("DO 1")
+                .command(Command::Ping, b"")
+                .command(Command::SetOption, &[1, 0])
+                .command(Command::SetOption, &[0, 0])
+                .command(Command::SetOption, &[9, 0])
+                .command(Command::FieldList, b"nowhere\0%")
+                .command(Command::ResetConnection, b"")
+                .unknown(0x13)
+                .unknown(0x77)
+                .query("SELECT 1"),
+        ),
+        (
+            "the fields of a table",
+            Script::new()
+                .query("CREATE OR REPLACE TABLE same_f (a int, b text DEFAULT 'x')")
+                .command(Command::FieldList, b"same_f\0%")
+                .query("DROP TABLE same_f"),
+        ),
+        (
+            "a file of the client's",
+            Script::new()
+                .query("CREATE OR REPLACE TABLE same_l (a int, b text)")
+                .query("LOAD DATA LOCAL INFILE 'any' INTO TABLE same_l")
+                .file(2, b"1\tone\n2\ttwo\n")
+                .file(3, b"3\tthree\n")
+                .file(4, b"")
+                .query("SELECT * FROM same_l ORDER BY a")
+                .query("DROP TABLE same_l"),
+        ),
+        (
+            "rows and a query of more than a packet",
+            Script::new()
+                .query(&format!("SELECT length('{}')", "x".repeat(17 << 20)))
+                .query("SELECT repeat('x', 17 * 1024 * 1024), 'end'")
+                .query("SELECT repeat('x', 16777215 - 4)")
+                .query("SELECT 1"),
+        ),
     ]
 }
 
@@ -179,10 +221,12 @@ async fn answers_are_the_same_byte_for_byte() {
         ("one that tracks", base | SESSION_TRACK),
         ("one without EOF", base | DEPRECATE_EOF | FOUND_ROWS),
     ];
-    for (client, capabilities) in clients {
+    let modes = ["mode = \"session\"", "mode = \"transaction\""];
+    let all = clients.into_iter().flat_map(|client| modes.map(|mode| (client, mode)));
+    for ((client, capabilities), mode) in all {
         // Numbers of statements start anew on a connection that nobody used before.
         for (what, script) in scripts() {
-            let proxy = proxy(&server, "", "").await;
+            let proxy = proxy(&server, mode, "").await;
             let expected = hear(direct, capabilities, &script).await;
             let got = hear(proxy.mysql, capabilities, &script).await;
             let at = expected.iter().zip(&got).position(|(a, b)| a != b);
@@ -193,8 +237,11 @@ async fn answers_are_the_same_byte_for_byte() {
                     bytes[from..bytes.len().min(at + 40)].escape_ascii().to_string()
                 };
                 panic!(
-                    "{what}, client {client}: differs at byte {at} of {} and {}\n{}\n{}",
-                    expected.len(), got.len(), near(&expected), near(&got)
+                    "{what}, client {client}, {mode}: differs at byte {at} of {} and {}\n{}\n{}",
+                    expected.len(),
+                    got.len(),
+                    near(&expected),
+                    near(&got)
                 );
             }
             proxy.proxy.stop().await;

@@ -31,7 +31,7 @@ async fn nothing_of_a_session_is_left_for_the_next() {
     let state = "SELECT concat_ws(',', ifnull(@mine, 'none'), @@time_zone, @@sql_mode = '', \
                  @@autocommit, database(), is_free_lock('mine'), \
                  (SELECT count(*) FROM test.shared))";
-    assert_eq!(value(&mut next, state).await, "none,SYSTEM,0,1,test,1,0");
+    assert_eq!(value(&mut next, state).await, "none,SYSTEM,0,ON,test,1,0");
     assert_eq!(value(&mut next, "SELECT @@character_set_client").await, "utf8mb4");
     for sql in ["SELECT * FROM mine", "EXECUTE mine"] {
         assert!(next.query_drop(sql).await.is_err(), "{sql} should fail");

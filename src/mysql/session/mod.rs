@@ -9,7 +9,8 @@ use super::registry::Pin;
 use super::wire::ok::Ok as OkPacket;
 use super::wire::{WireError, capability, status};
 use crate::pool::Mode;
-use crate::route::Known;
+use crate::route::{Known, Wants};
+use crate::sql::Why;
 use crate::sql::mysql::{Analysis, Modes, Step, Uses};
 use pins::Pins;
 use std::sync::Arc;
@@ -31,9 +32,11 @@ pub(super) struct Session {
     pub(super) pins: Pins,
     pub(super) tracked: Tracked,
     /// Statements that the client prepared and has not closed.
-    statements: u32,
-    /// The last statement's warnings, which the client may ask for.
-    warnings: bool,
+    statements: Vec<u32>,
+    /// The last statement left warnings, which the client may ask for.
+    pub(super) warnings: bool,
+    /// The last statement failed.
+    pub(super) failed: bool,
     /// An OK packet told of a generated number since it was last asked for.
     pub(super) inserted: bool,
     /// What LAST_INSERT_ID() is, as the server said.
@@ -52,8 +55,9 @@ impl Session {
             keeps: mode == Mode::Session,
             pins: Pins::default(),
             tracked: Tracked::default(),
-            statements: 0,
+            statements: Vec::new(),
             warnings: false,
+            failed: false,
             inserted: false,
             last_insert_id: 0,
             has_run: false,
@@ -61,7 +65,7 @@ impl Session {
     }
 
     /// COM_RESET_CONNECTION did this on the server, but for the schema.
-    fn reset(&mut self) {
+    pub(super) fn reset(&mut self) {
         let schema = self.tracked.schema.take();
         let mode = if self.keeps { Mode::Session } else { Mode::Transaction };
         let fresh = Session::new(self.capabilities, self.collation, self.status, mode);
@@ -103,15 +107,10 @@ impl Session {
     /// A text goes to the server, or its preparation.
     pub(super) fn will_run(&mut self, analysis: &Analysis, prepares: bool) {
         self.pins.prepare_for(analysis);
-        if prepares {
-            self.statements += 1;
-            // What becomes of it when it is executed is not looked at again.
-            if analysis.parts.iter().any(|part| part.step != Step::Plain) {
-                self.pins.add(Pin::Setting);
-            }
+        // What becomes of it when it is executed is not looked at again.
+        if prepares && analysis.parts.iter().any(|part| part.step != Step::Plain) {
+            self.pins.add(Pin::Setting);
         }
-        self.warnings = false;
-        self.has_run = true;
     }
 
     /// The server has carried it out without an error.
@@ -119,16 +118,13 @@ impl Session {
         self.pins.ended_by(analysis);
     }
 
-    pub(super) fn not_prepared(&mut self) {
-        self.statements = self.statements.saturating_sub(1);
+    /// The server prepared a statement under this number.
+    fn prepared(&mut self, statement: u32) {
+        self.statements.push(statement);
     }
 
-    pub(super) fn closes_statement(&mut self) {
-        self.statements = self.statements.saturating_sub(1);
-    }
-
-    pub(super) fn was_reset(&mut self) {
-        self.reset();
+    pub(super) fn closes(&mut self, statement: u32) {
+        self.statements.retain(|id| *id != statement);
     }
 
     /// Takes in what came with an OK packet, or with the end of rows.
@@ -138,6 +134,7 @@ impl Session {
             return Ok(());
         }
         self.warnings = ok.warnings > 0;
+        self.has_run = true;
         self.inserted |= ok.last_insert_id != 0;
         self.hear_track(ok.track)
     }
@@ -154,7 +151,7 @@ impl Session {
         if self.keeps {
             return Pin::Mode;
         }
-        if self.statements > 0 {
+        if !self.statements.is_empty() {
             return Pin::PreparedStatement;
         }
         match self.pins.first() {
@@ -185,14 +182,25 @@ pub(super) enum Asked {
     Plain,
     Text(Arc<Analysis>),
     Preparation(Arc<Analysis>),
-    Reset,
 }
 
 impl Asked {
     pub(super) fn uses(&self) -> Uses {
         match self {
             Asked::Text(analysis) | Asked::Preparation(analysis) => analysis.uses(),
-            Asked::Plain | Asked::Reset => Uses::NONE,
+            Asked::Plain => Uses::NONE,
+        }
+    }
+
+    /// Whether any fresh replica may do it.
+    pub(super) fn wants(&self) -> Wants {
+        match self {
+            Asked::Text(analysis) => analysis.primary.map_or(Wants::Read, Wants::Primary),
+            // Where it is executed is where it was prepared.
+            Asked::Preparation(analysis) => {
+                Wants::Primary(analysis.primary.unwrap_or(Why::Session))
+            }
+            Asked::Plain => Wants::Primary(Why::Session),
         }
     }
 }

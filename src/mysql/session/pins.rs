@@ -39,7 +39,10 @@ impl Pins {
             (Uses::CALC_FOUND_ROWS, Pin::FoundRows),
         ];
         for part in &analysis.parts {
-            BY_USE.iter().filter(|(uses, _)| part.uses.has(*uses)).for_each(|(_, pin)| self.add(*pin));
+            BY_USE
+                .iter()
+                .filter(|(uses, _)| part.uses.has(*uses))
+                .for_each(|(_, pin)| self.add(*pin));
             match &part.step {
                 Step::Prepare(_) => self.add(Pin::SqlPrepare),
                 Step::LockTables => self.add(Pin::TableLock),

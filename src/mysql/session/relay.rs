@@ -134,6 +134,10 @@ impl Relay {
                 session.hear(ok)?;
                 !session.needs_translation() && (session.keeps || ok.track.is_empty())
             }
+            Part::Prepared(prepared) => {
+                session.prepared(prepared.statement);
+                self.shift == 0
+            }
             Part::File => {
                 self.wants_file = true;
                 self.shift == 0

@@ -124,7 +124,8 @@ mod tests {
 
     fn told(all: &[(&str, &str)]) -> BytesMut {
         let mut out = BytesMut::new();
-        all.iter().for_each(|(name, value)| put_variable(&mut out, name.as_bytes(), value.as_bytes()));
+        all.iter()
+            .for_each(|(name, value)| put_variable(&mut out, name.as_bytes(), value.as_bytes()));
         out
     }
 
