@@ -10,7 +10,7 @@ use tidegate::mysql::wire::capability::{
     SESSION_TRACK, TRANSACTIONS,
 };
 use tidegate::mysql::wire::command::{Command, put_command};
-use tidegate::mysql::wire::put_packet;
+use tidegate::mysql::wire::{HEADER, peek, put_packet};
 
 /// What one client says, without waiting for answers.
 struct Script(BytesMut);
@@ -199,6 +199,22 @@ fn scripts() -> Vec<(&'static str, Script)> {
     ]
 }
 
+/// Without the flags that tell how a query is carried out (no index used, a slow one): an EOF packet
+/// between columns and rows has them from a direct connection; ours is made before they are known.
+fn without_hints(mut bytes: Vec<u8>) -> Vec<u8> {
+    const EOF: [u8; 4] = [5, 0, 0, 0xfe];
+    let mut at = 0;
+    while let Some(header) = peek(&bytes[at..]) {
+        let packet = &mut bytes[at..at + header.whole()];
+        if [packet[0], packet[1], packet[2]] == EOF[..3] && packet[HEADER] == EOF[3] {
+            packet[HEADER + 3] &= !0x30;
+            packet[HEADER + 4] &= !0x08;
+        }
+        at += header.whole();
+    }
+    bytes
+}
+
 async fn hear(address: SocketAddr, capabilities: u32, script: &Script) -> Vec<u8> {
     let mut client = Raw::connect(address, capabilities).await;
     let (mut out, mut said) = (BytesMut::new(), script.0.clone());
@@ -227,8 +243,8 @@ async fn answers_are_the_same_byte_for_byte() {
         // Numbers of statements start anew on a connection that nobody used before.
         for (what, script) in scripts() {
             let proxy = proxy(&server, mode, "").await;
-            let expected = hear(direct, capabilities, &script).await;
-            let got = hear(proxy.mysql, capabilities, &script).await;
+            let expected = without_hints(hear(direct, capabilities, &script).await);
+            let got = without_hints(hear(proxy.mysql, capabilities, &script).await);
             let at = expected.iter().zip(&got).position(|(a, b)| a != b);
             let at = at.or((expected.len() != got.len()).then_some(expected.len().min(got.len())));
             if let Some(at) = at {

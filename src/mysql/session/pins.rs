@@ -57,7 +57,9 @@ impl Pins {
 
     fn prepare_to_set(&mut self, assignment: &Assignment) {
         /// Variables that mean the next statement, or this very connection.
-        const OF_THE_CONNECTION: [&str; 8] = [
+        const OF_THE_CONNECTION: [&str; 9] = [
+            // Reported as a moment, be it fixed or not.
+            "timestamp",
             "insert_id",
             "last_insert_id",
             "identity",

@@ -24,6 +24,19 @@ const BY_DEFAULT: [&str; 5] = [
     "time_zone",
 ];
 
+/// Told like the others, but nobody can set them, or they belong to a statement.
+const NOT_OF_THE_SESSION: [&str; 9] = [
+    "error_count",
+    "gtid_executed",
+    "gtid_owned",
+    "identity",
+    "insert_id",
+    "last_gtid",
+    "last_insert_id",
+    "timestamp",
+    "warning_count",
+];
+
 /// What is known of a session by its server's word.
 #[derive(Clone, Debug, Default)]
 pub(in crate::mysql) struct Tracked {
@@ -48,8 +61,9 @@ impl Tracked {
                 Change::Schema(name) => {
                     explained = true;
                     match std::str::from_utf8(name) {
+                        // Without any, its schema was dropped: nobody can be brought there.
+                        Ok("") | Err(_) => pins.add(Pin::Setting),
                         Ok(name) => self.schema = Some(name.into()),
-                        Err(_) => pins.add(Pin::Setting),
                     }
                 }
                 Change::State(changed) => state |= changed,
@@ -69,6 +83,7 @@ impl Tracked {
         let text = std::str::from_utf8(name).ok().zip(std::str::from_utf8(value).ok());
         match text.filter(|_| plain(name) && plain(value)) {
             Some((name, _)) if name.starts_with("session_track") => pins.add(Pin::Setting),
+            Some((name, _)) if NOT_OF_THE_SESSION.contains(&name) => {}
             Some((name, value)) => {
                 if self.variables.get(name).map(|v| &**v) != Some(value) {
                     Arc::make_mut(&mut self.variables).insert(name.into(), value.into());
@@ -144,7 +159,7 @@ mod tests {
     #[test]
     fn what_is_not_explained_pins() {
         let (mut tracked, mut pins) = (Tracked::default(), Pins::default());
-        tracked.hear(b"\x02\x02\x011", &mut pins).expect("changes");
+        tracked.hear(b"\x02\x011", &mut pins).expect("changes");
         assert_eq!(pins.first(), Pin::Code);
         let mut pins = Pins::default();
         tracked.hear(&told(&[("init", "a\\b")]), &mut pins).expect("changes");
@@ -154,7 +169,7 @@ mod tests {
     #[test]
     fn a_client_hears_what_a_server_tells_by_itself() {
         let mut all = told(&[("time_zone", "SYSTEM"), ("wait_timeout", "1")]);
-        all.extend_from_slice(b"\x01\x02\x01s\x02\x02\x011");
+        all.extend_from_slice(b"\x01\x02\x01s\x02\x011");
         let mut expected = told(&[("time_zone", "SYSTEM")]);
         expected.extend_from_slice(b"\x01\x02\x01s");
         assert_eq!(for_the_client(&all), Ok(expected));
