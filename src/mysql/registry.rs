@@ -1,5 +1,6 @@
 //! Who is connected: clients and server connections, for KILL and for whoever looks.
 
+use super::cluster::UserPools;
 use crate::route::Because;
 use crate::topology::NodeId;
 use parking_lot::Mutex;
@@ -144,17 +145,18 @@ pub struct LastRoute {
 }
 
 /// The server connection that works for a client.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Target {
     pub node: NodeId,
     /// Its number here.
     pub server: u64,
     /// Its number at the server.
     pub thread: u32,
-    pub login: Arc<super::connect::Login>,
+    /// Those it came from: who can open it can kill it.
+    pub pools: Arc<UserPools>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Link {
     target: Option<Target>,
     /// A KILL was sent to it: it must not serve anyone else.
@@ -171,7 +173,6 @@ pub struct Identity {
 }
 
 /// A client as others see it.
-#[derive(Debug)]
 pub struct ClientEntry {
     pub id: u64,
     pub identity: Mutex<Identity>,

@@ -32,6 +32,8 @@ pub struct Server {
     reads_only: bool,
     /// What its last session left: variables that differ from a fresh connection's.
     pub(super) variables: Arc<Variables>,
+    /// What it says to LAST_INSERT_ID().
+    pub(super) last_insert_id: u64,
     /// It is in another schema than it was opened with.
     pub(super) strayed: bool,
 }
@@ -100,6 +102,7 @@ impl MyConnector {
             tracks: false,
             reads_only: false,
             variables: Arc::default(),
+            last_insert_id: 0,
             strayed: false,
         })
     }
@@ -149,8 +152,8 @@ impl Connector for MyConnector {
 impl Server {
     /// Takes away all that a session left behind. False: something is left; close it.
     async fn clean(&mut self) -> Result<bool, LinkError> {
-        (self.tracks, self.reads_only, self.strayed) = (false, false, false);
-        self.variables = Arc::default();
+        self.was_reset();
+        self.strayed = false;
         let out = &mut self.link.out;
         put_command(out, Command::ResetConnection, b"");
         let mut owed = vec![Kind::Ok];
@@ -193,8 +196,7 @@ impl Server {
         if !Arc::ptr_eq(&self.variables, needs.variables) && self.variables.iter().any(strange) {
             put_command(&mut self.link.out, Command::ResetConnection, b"");
             owed.push(Kind::Ok);
-            (self.tracks, self.reads_only) = (false, false);
-            self.variables = Arc::default();
+            self.was_reset();
             if let Some(charsets) = self.charsets.clone() {
                 self.say(&charsets, &mut owed);
             }
@@ -215,6 +217,7 @@ impl Server {
         }
         if let Some(id) = needs.last_insert_id {
             self.say(&format!("SET last_insert_id = {id}"), &mut owed);
+            self.last_insert_id = id;
         }
         if needs.clears {
             self.say("DO 0", &mut owed);
@@ -232,9 +235,9 @@ impl Server {
         owed.push(Kind::Results);
     }
 
-    /// Its session reset it.
+    /// It is like a fresh one, but for its schema.
     pub(super) fn was_reset(&mut self) {
-        (self.tracks, self.reads_only) = (false, false);
+        (self.tracks, self.reads_only, self.last_insert_id) = (false, false, 0);
         self.variables = Arc::default();
     }
 

@@ -65,9 +65,10 @@ impl Client {
                     return Err(Leaving::Told);
                 }
                 match (self.session.in_transaction(), self.relay.delivered) {
-                    (true, _) => Refusal::ServerLost { node, cause: error.to_string() },
+                    // It may have been a COMMIT.
+                    (_, false) => Refusal::OutcomeUnknown { node },
+                    (true, true) => Refusal::ServerLost { node, cause: error.to_string() },
                     (false, true) => Refusal::AnswerCut { node },
-                    (false, false) => Refusal::OutcomeUnknown { node },
                 }
             }
         };

@@ -161,7 +161,7 @@ impl Client {
             node,
             server: lease.entry.id,
             thread: lease.link.thread,
-            login: Arc::new(lease.pool().connector().login()),
+            pools: self.pools.clone(),
         });
         self.entry.set_state(ClientState::Active);
         self.cluster.begin(node, wants);

@@ -30,7 +30,7 @@ impl Client {
         if self.session.keeps {
             return Ok(Ok(()));
         }
-        let asks_id = uses.has(Uses::LAST_INSERT_ID) && !self.id_is_there && !self.session.inserted;
+        let asks_id = uses.has(Uses::LAST_INSERT_ID) && !self.id_is_there && self.session.inserted.is_empty();
         match (fresh, asks_id) {
             (true, _) => Ok(Box::pin(self.make_ready(asks_id, uses.has(Uses::DIAGNOSTICS))).await),
             (false, true) => Ok(Box::pin(self.tell_id()).await),
@@ -92,6 +92,7 @@ impl Client {
         let statement = format!("SET last_insert_id = {}", self.session.last_insert_id);
         let told = tokio::time::timeout(limit, lease.link.query(&statement)).await;
         self.id_is_there = true;
+        lease.last_insert_id = self.session.last_insert_id;
         told.unwrap_or(Err(LinkError::Silent)).map(drop).map_err(|error| {
             let node = self.cluster.node_name(node);
             Refusal::Parameter { node, cause: error.to_string() }

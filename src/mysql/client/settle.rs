@@ -15,7 +15,7 @@ impl Client {
         if self.session.keeps || self.link.is_none() {
             return Ok(());
         }
-        let asks_id = self.session.inserted && self.session.may_leave();
+        let asks_id = !self.session.inserted.is_empty() && self.session.may_leave();
         if self.relay.failed || asks_id {
             // Boxed: it is rare, and its state would make every idle client larger.
             let settled = Box::pin(self.settle()).await;
@@ -57,13 +57,14 @@ impl Client {
             self.session.status = link.status;
             self.session.hear_track(&std::mem::take(&mut link.told))?;
         }
-        if self.session.inserted && self.session.may_leave() {
+        if !self.session.inserted.is_empty() && self.session.may_leave() {
             let asked = tokio::time::timeout(limit, link.query("SELECT LAST_INSERT_ID()"));
             let rows = asked.await.unwrap_or(Err(LinkError::Silent))?;
             let id = rows.first().and_then(|row| row.first()?.as_deref());
             let id = id.and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
-            self.session.last_insert_id = id.unwrap_or(0);
-            self.session.inserted = false;
+            let id = id.unwrap_or(0);
+            let before = std::mem::replace(&mut lease.last_insert_id, id);
+            self.session.learn_id(before, id);
         }
         Ok(())
     }

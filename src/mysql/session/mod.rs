@@ -37,8 +37,9 @@ pub(super) struct Session {
     pub(super) warnings: bool,
     /// The last statement failed.
     pub(super) failed: bool,
-    /// An OK packet told of a generated number since it was last asked for.
-    pub(super) inserted: bool,
+    /// Numbers of rows that OK packets told of since the server was asked for LAST_INSERT_ID():
+    /// generated ones, or given ones.
+    pub(super) inserted: Vec<u64>,
     /// What LAST_INSERT_ID() is, as the server said.
     pub(super) last_insert_id: u64,
     /// It has carried out something whose diagnostics are asked for now and then.
@@ -58,7 +59,7 @@ impl Session {
             statements: Vec::new(),
             warnings: false,
             failed: false,
-            inserted: false,
+            inserted: Vec::new(),
             last_insert_id: 0,
             has_run: false,
         }
@@ -135,7 +136,9 @@ impl Session {
         }
         self.warnings = ok.warnings > 0;
         self.has_run = true;
-        self.inserted |= ok.last_insert_id != 0;
+        if ok.last_insert_id != 0 && !self.inserted.contains(&ok.last_insert_id) {
+            self.inserted.push(ok.last_insert_id);
+        }
         self.hear_track(ok.track)
     }
 
@@ -144,6 +147,15 @@ impl Session {
             return Ok(());
         }
         self.tracked.hear(track, &mut self.pins)
+    }
+
+    /// The server says that LAST_INSERT_ID() is `now`; it was `before` when the session got it. What
+    /// is unchanged, and was not told of, is another session's.
+    pub(super) fn learn_id(&mut self, before: u64, now: u64) {
+        if now != before || self.inserted.contains(&now) {
+            self.last_insert_id = now;
+        }
+        self.inserted.clear();
     }
 
     /// Why the server connection stays with the session now; [`Pin::None`]: it may go.
