@@ -2,7 +2,7 @@
 SECONDS ?= 60
 SEEDS ?= 10000
 FROM ?= 0
-.PHONY: help setup demo release test bench suites fuzz soak differ leaks
+.PHONY: help setup demo release test bench suites fuzz soak differ leaks misroute
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
 demo: release ## three PostgreSQL servers, the proxy, a workload, a live view (CHECK=1: scripted, no terminal)
@@ -27,5 +27,8 @@ differ: setup ## SEEDS (10000) generated conversations from seed FROM (0) on, di
 	  cargo test --locked --test differ -- --nocapture generated
 leaks: setup ## 200 clients with states of their own on 5 servers for SECONDS (60)
 	TIDEGATE_TEST_SECONDS=$(SECONDS) cargo test --locked --test leaks -- --nocapture
+misroute: setup ## PostgreSQL's own statements and sqlsmith's on real servers: none that writes is called a read
+	@tests/setup $$(tests/suites/needs) sqlsmith
+	@tests/misroute/run
 setup:
 	@tests/setup

@@ -10,6 +10,7 @@
 
 mod ask;
 mod handle;
+mod pace;
 mod picture;
 mod probe;
 mod roles;

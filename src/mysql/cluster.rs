@@ -95,6 +95,7 @@ pub struct Parts {
     pub nodes: Vec<Arc<Node>>,
     pub users: UserTable,
     pub policy: Policy,
+    pub sql: crate::sql::Settings,
     pub dispatch: Dispatch,
 }
 
@@ -107,7 +108,7 @@ impl Cluster {
             users: parts.users,
             throttle: Throttle::default(),
             policy: ArcSwap::from_pointee(parts.policy),
-            classifier: Classifier::new(parts.flavour.dialect(), &crate::sql::Settings::default()),
+            classifier: Classifier::new(parts.flavour.dialect(), &parts.sql),
             dispatch: parts.dispatch,
             pools: Mutex::default(),
         }

@@ -109,7 +109,11 @@ fn scripts() -> Vec<(&'static str, Script)> {
         (
             "variables and schemas",
             Script::new()
-                .queries(&["SET time_zone = '+01:00'", "SET character_set_results = latin1", "SET sql_mode = ''"])
+                .queries(&[
+                    "SET time_zone = '+01:00'",
+                    "SET character_set_results = latin1",
+                    "SET sql_mode = ''",
+                ])
                 .command(Command::InitDb, b"information_schema")
                 .query("SELECT database()")
                 .command(Command::InitDb, b"nowhere")

@@ -30,7 +30,8 @@ impl Client {
         if self.session.keeps {
             return Ok(Ok(()));
         }
-        let asks_id = uses.has(Uses::LAST_INSERT_ID) && !self.id_is_there && self.session.inserted.is_empty();
+        let asks_id =
+            uses.has(Uses::LAST_INSERT_ID) && !self.id_is_there && self.session.inserted.is_empty();
         match (fresh, asks_id) {
             (true, _) => Ok(Box::pin(self.make_ready(asks_id, uses.has(Uses::DIAGNOSTICS))).await),
             (false, true) => Ok(Box::pin(self.tell_id()).await),

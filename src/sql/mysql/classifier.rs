@@ -32,7 +32,7 @@ impl Classifier {
         let (harmless, harmful) = (&settings.harmless_functions, &settings.harmful_functions);
         Classifier {
             shapes: Shapes::new(settings.cache_bytes),
-            functions: Functions::new(dialect, harmless, harmful),
+            functions: Functions::new(dialect, &harmless.0, &harmful.0),
             max_statement: settings.max_statement,
             unseen: Arc::new(doubtful(Why::Unseen)),
         }
