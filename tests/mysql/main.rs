@@ -6,4 +6,5 @@ mod login;
 mod raw;
 mod same;
 mod session;
+mod tls;
 mod transaction;
