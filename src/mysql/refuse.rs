@@ -97,9 +97,7 @@ fn code_and_hint(refusal: &Refusal) -> (u16, &'static str, &'static str) {
         Refusal::Setting { .. } => (1231, "42000", "set the variable to what is allowed"),
         Refusal::UnknownSetting { .. } => (1193, "HY000", "the variables are in the manual"),
         Refusal::NotAlone { .. } => (1235, "42000", "send it by itself"),
-        Refusal::ForeignPosition => {
-            (1231, "42000", "a position is of use in its own cluster only")
-        }
+        Refusal::ForeignPosition => (1231, "42000", "a position is of use in its own cluster only"),
         Refusal::Overflow | Refusal::Internal(_) => (1105, "HY000", "report it with the log"),
         Refusal::ShuttingDown => (1053, "08S01", "connect again"),
         Refusal::Killed | Refusal::ReignEnded { .. } => (1927, "70100", "connect again"),
