@@ -28,6 +28,7 @@ differ: setup ## SEEDS (10000) generated conversations from seed FROM (0) on, di
 leaks: setup ## 200 clients with states of their own on 5 servers for SECONDS (60)
 	TIDEGATE_TEST_SECONDS=$(SECONDS) cargo test --locked --test leaks -- --nocapture
 misroute-mariadb: setup ## all statements of MariaDB's test suite, judged by real servers
+	@tests/setup mariadb-test-data
 	TIDEGATE_TEST_STRIDE=1 cargo test --locked --test misroute_mariadb -- --nocapture
 setup:
 	@tests/setup
