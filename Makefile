@@ -2,7 +2,7 @@
 SECONDS ?= 60
 SEEDS ?= 10000
 FROM ?= 0
-.PHONY: help setup demo release test bench suites fuzz soak differ leaks misroute-mariadb
+.PHONY: help setup demo release test bench suites fuzz soak differ leaks misroute misroute-mariadb
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
 demo: release ## three PostgreSQL servers, the proxy, a workload, a live view (CHECK=1: scripted, no terminal)
@@ -30,5 +30,8 @@ leaks: setup ## 200 clients with states of their own on 5 servers for SECONDS (6
 misroute-mariadb: setup ## all statements of MariaDB's test suite, judged by real servers
 	@tests/setup mariadb-test-data
 	TIDEGATE_TEST_STRIDE=1 cargo test --locked --test misroute_mariadb -- --nocapture
+misroute: setup ## PostgreSQL's own statements and sqlsmith's on real servers: none that writes is called a read
+	@tests/setup $$(tests/suites/needs) sqlsmith
+	@tests/misroute/run
 setup:
 	@tests/setup

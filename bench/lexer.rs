@@ -1,18 +1,19 @@
 //! Nanoseconds per statement of the classifier, for a hit in the cache and for the grammar.
 //!
 //! ```text
-//! cargo run --release --example bench_lexer [--once]
+//! cargo run --release --example bench_lexer [--count STATEMENT TIMES]
 //! ```
 //!
-//! `--once` runs each statement a fixed 100,000 times without timing, for callgrind.
+//! `--count` classifies one statement, by its place in the list, so many times and measures
+//! nothing: `bench/classify` counts the instructions of that.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use tidegate::sql::{Classifier, Settings};
+use tidegate::sql::{Catalog, Classifier, Settings};
 
 fn statements() -> Vec<(&'static str, String)> {
-    let columns: Vec<String> = (0..12).map(|i| format!("t.column_number_{i}")).collect();
+    let columns: Vec<String> = (0..14).map(|i| format!("t.column_number_{i}")).collect();
     let long = format!(
         "SELECT {} FROM orders t JOIN customers c ON c.id = t.customer_id WHERE t.created_at > \
          '2026-01-01 00:00:00' AND t.state = 'open' AND c.country = 'DE' AND t.total > 99.5 ORDER \
@@ -48,10 +49,15 @@ fn best(mut work: impl FnMut()) -> f64 {
 
 fn main() {
     let cached = Classifier::new(&Settings::default());
-    if std::env::args().any(|arg| arg == "--once") {
-        let (_, sql) = &statements()[0];
-        for _ in 0..100_000 {
-            black_box(cached.analyse(black_box(sql.as_bytes())));
+    let catalog = Catalog::default();
+    let asked: Vec<String> = std::env::args().skip(1).collect();
+    if let [count, which, times] = &asked[..]
+        && count == "--count"
+        && let (Ok(which), Ok(times)) = (which.parse::<usize>(), times.parse::<u32>())
+    {
+        let (_, sql) = &statements()[which];
+        for _ in 0..times {
+            black_box(cached.analyse(black_box(sql.as_bytes()), &catalog));
         }
         return;
     }
@@ -59,8 +65,8 @@ fn main() {
     let uncached = Classifier::new(&Settings { cache_bytes: 0, ..Settings::default() });
     println!("{:22} {:>6} {:>9} {:>11}", "statement", "bytes", "hit, ns", "grammar, ns");
     for (name, sql) in statements() {
-        let hit = best(|| drop(black_box(cached.analyse(black_box(sql.as_bytes())))));
-        let miss = best(|| drop(black_box(uncached.analyse(black_box(sql.as_bytes())))));
+        let hit = best(|| drop(black_box(cached.analyse(black_box(sql.as_bytes()), &catalog))));
+        let miss = best(|| drop(black_box(uncached.analyse(black_box(sql.as_bytes()), &catalog))));
         println!("{name:22} {:>6} {hit:>9.1} {miss:>11.0}", sql.len());
     }
 }

@@ -5,6 +5,7 @@ mod mysql;
 use super::control::Console;
 use crate::counters::Counters;
 use crate::monitor::Handle;
+use crate::pg::catalog::Shown;
 use crate::pg::cluster::{Cluster, UserPools};
 use crate::pg::listen::Hub;
 use crate::pg::registry::{self, ClientEntry, ServerEntry};
@@ -37,6 +38,7 @@ pub(super) fn draw(console: &Console) -> view::Proxy {
         proxy.stats.push(stats(&cluster.name, &cluster.counters));
         proxy.listening.extend(cluster.hubs.all().iter().map(|hub| listening(cluster, hub)));
         proxy.prepared.extend(prepared(cluster));
+        proxy.catalogs.extend(cluster.catalogs.shown().iter().map(|shown| catalog(cluster, shown)));
         let pools = cluster.all_pools();
         proxy.pools.extend(pools.iter().flat_map(|pools| pool_views(cluster, pools)));
     }
@@ -203,11 +205,25 @@ fn prepared(cluster: &Cluster) -> Vec<view::Prepared> {
             name: statement.server_name(),
             clients: clients as u64,
             bytes: statement.bytes() as u64,
-            primary: statement.analysis.primary.map(|why| why.name()),
+            primary: statement.primary().map(|why| why.name()),
             query: String::from_utf8_lossy(start).into_owned(),
         }
     };
     used.into_iter().map(one).collect()
+}
+
+fn catalog(cluster: &Cluster, shown: &Shown) -> view::Catalog {
+    let (harmless, functions) = shown.catalog.functions();
+    view::Catalog {
+        cluster: cluster.name.clone(),
+        database: shown.database.clone(),
+        known: shown.catalog.number() != 0,
+        age: shown.age,
+        functions: functions as u64,
+        harmless: harmless as u64,
+        harmful: shown.catalog.harmful() as u64,
+        failure: shown.failure.clone(),
+    }
 }
 
 /// A moment of the monotonic clock as wall-clock time.

@@ -7,6 +7,7 @@ use crate::monitor::{self, Member};
 use crate::net::tls::{self, ALPN_POSTGRESQL, Authorities, ClientMode, ServerMode, TlsError};
 use crate::pg::auth::scram::{KeyCache, Mock};
 use crate::pg::auth::{self, AuthQuery, Listed, Secret, UserTable, Users};
+use crate::pg::catalog;
 use crate::pg::cluster::{self, Cluster, Live};
 use crate::pg::connect::Node;
 use crate::pg::engine::{self, Engine};
@@ -88,11 +89,25 @@ fn one_cluster(
         nodes,
         places: settings.places(),
         monitor,
-        classifier: Arc::new(Classifier::new(&crate::sql::Settings::default())),
+        classifier: Arc::new(Classifier::new(&classifier(settings))),
         live: live(settings),
         pool: settings.pool.clone(),
         users: UserTable::new(users),
+        catalog: catalog::Settings {
+            login: monitor_login(&settings.monitor),
+            interval: settings.monitor.catalog_interval,
+        },
     }))
+}
+
+/// How statements of a cluster are judged.
+fn classifier(settings: &config::Cluster) -> crate::sql::Settings {
+    crate::sql::Settings {
+        cache_bytes: settings.classifier.cache.0,
+        max_statement: usize::try_from(settings.classifier.max_statement.0).unwrap_or(usize::MAX),
+        harmless_functions: settings.route.harmless_functions.clone(),
+        harmful_functions: settings.route.harmful_functions.clone(),
+    }
 }
 
 /// The nodes of a cluster and how they are reached.
@@ -205,6 +220,7 @@ pub(super) fn monitor_login(settings: &config::Monitor) -> tokio_postgres::Confi
 fn monitor_settings(settings: &config::Monitor) -> monitor::Settings {
     monitor::Settings {
         interval: settings.interval,
+        idle_interval: settings.idle_interval,
         shortest_interval: settings.shortest_interval,
         probe_timeout: settings.probe_timeout,
         connect_timeout: settings.probe_timeout,

@@ -7,7 +7,7 @@ use super::routing::{Groups, Route};
 use super::schema::options;
 use super::secret::Secret;
 use super::server::{IN_THE_FILE, INSTEAD};
-use super::values::{Complaint, Value};
+use super::values::{Complaint, Size, Value};
 use crate::pg::replication::Destination;
 use crate::pool;
 use std::collections::BTreeMap;
@@ -38,6 +38,8 @@ options! {
         key tls: ServerTls;
         /// Where reads may go.
         key route: Route;
+        /// How it is found out what a statement does.
+        key classifier: Classifier;
         /// Server connections and how clients share them.
         key pool: pool::Settings;
         /// How clients prove who they are.
@@ -80,10 +82,18 @@ options! {
         key database: String = "postgres" => .restart();
         /// How often each node is asked for its role and position.
         key interval: Duration = "100ms" => .limits(10, 60 * SECOND).restart();
+        /// How often while nobody uses the cluster: no transaction began for ten seconds. A read
+        /// that needs news asks at once.
+        key idle_interval: Duration = "1s" => .limits(10, 60 * SECOND).restart();
         /// How often it may be asked when reads wait for news, however many do.
         key shortest_interval: Duration = "1ms" => .limits(0, 60 * SECOND).restart();
         /// How long a node may take to answer before it counts as unreachable.
         key probe_timeout: Duration = "1s" => .limits(10, 60 * SECOND).restart();
+        /// How often each database in use is asked what its functions, views and other names
+        /// mean. Definitions that pass by are noticed at once, so this finds those that did not.
+        /// The user needs the right to connect to the database; without it only PostgreSQL's own
+        /// functions count as harmless there.
+        key catalog_interval: Duration = "60s" => .limits(SECOND, DAY).restart();
     } refused {
         "password" => IN_THE_FILE, INSTEAD;
     }
@@ -102,6 +112,16 @@ options! {
         key cert: Option<PathBuf> => .example("/etc/tidegate/client.crt").restart();
         /// The private key of cert, in PEM form.
         key key: Option<PathBuf> => .example("/etc/tidegate/client.key").restart();
+    }
+}
+
+options! {
+    /// How it is found out what a statement does.
+    pub struct Classifier {
+        /// Memory for what is known of statements without their literals, about.
+        key cache: Size = "16MiB" => .limits(0, 1 << 40).restart();
+        /// A longer text is not looked at and goes to the primary.
+        key max_statement: Size = "64KiB" => .limits(1 << 10, 1 << 30).restart();
     }
 }
 

@@ -7,6 +7,7 @@ use super::reading::Reading;
 use super::schema::options;
 use super::values::{Complaint, Value};
 use crate::route::{self, PLACE_WORDS, Places};
+use crate::sql::FunctionNames;
 use std::time::Duration;
 use toml::de::DeValue;
 
@@ -30,6 +31,11 @@ options! {
         /// The zone that this proxy is in. Reads prefer the replicas of this zone, and those
         /// without a zone; the others get them when none of these is fresh enough.
         key zone: Option<String> => .example("west-1a").restart();
+        /// Functions that a read may call although they are VOLATILE, as PostgreSQL takes every
+        /// function for that was not declared otherwise: "name", or "schema.name".
+        key harmless_functions: FunctionNames = "[]" => .restart();
+        /// Functions that only the primary may run, whatever they were declared.
+        key harmful_functions: FunctionNames = "[]" => .restart();
         /// Rules for reads of some users, databases or applications.
         key rules: Vec<Rule>;
     }

@@ -1,9 +1,10 @@
 //! The task of one node: keeps a line open, asks at every interval, reports what happens.
 
 use super::handle::Report;
+use super::pace::Pace;
 use super::{Line, Probe, ProbeError, Settings};
 use crate::task::{Backoff, Stop, chance};
-use crate::topology::NodeId;
+use crate::topology::{NodeId, Published};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc};
@@ -17,6 +18,7 @@ pub(super) struct Asker<P> {
     /// tried again at the back-off's pace, however many wait for it.
     pub(super) hurry: Arc<Notify>,
     pub(super) reports: mpsc::Sender<Report>,
+    pub(super) published: Arc<Published>,
 }
 
 impl<P: Probe> Asker<P> {
@@ -52,7 +54,7 @@ impl<P: Probe> Asker<P> {
                 return 0;
             }
         };
-        let mut answers = 0;
+        let (mut answers, mut pace) = (0, Pace::default());
         let error = loop {
             let asked = Instant::now();
             let answer = timeout(self.settings.probe_timeout, line.ask()).await;
@@ -61,7 +63,8 @@ impl<P: Probe> Asker<P> {
                 Err(error) => break error,
             }
             answers += 1;
-            if let Err(error) = self.pause(&mut line, asked).await {
+            let interval = pace.next(&self.published.load(), asked, &self.settings);
+            if let Err(error) = self.pause(&mut line, asked, interval).await {
                 break error;
             }
         };
@@ -70,14 +73,19 @@ impl<P: Probe> Asker<P> {
     }
 
     /// Waits for the next turn, or for someone in a hurry. An error when the line dies meanwhile.
-    async fn pause(&self, line: &mut P::Line, asked: Instant) -> Result<(), ProbeError> {
+    async fn pause(
+        &self,
+        line: &mut P::Line,
+        asked: Instant,
+        interval: Duration,
+    ) -> Result<(), ProbeError> {
         let hurry = async {
             self.hurry.notified().await;
             sleep_until((asked + self.settings.shortest_interval).into()).await;
         };
         tokio::select! {
             // A hurry that loses the race is answered by the turn that won it.
-            () = sleep_until((asked + self.settings.interval).into()) => Ok(()),
+            () = sleep_until((asked + interval).into()) => Ok(()),
             () = hurry => Ok(()),
             () = line.lost() => Err(ProbeError::Lost("closed by the node".to_string())),
         }

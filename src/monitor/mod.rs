@@ -11,6 +11,7 @@
 mod ask;
 mod descent;
 mod handle;
+mod pace;
 mod picture;
 mod probe;
 mod roles;

@@ -23,6 +23,8 @@ pub fn start<P: Probe>(
     let (reports, queue) = mpsc::channel(QUEUE);
     let (members, probes): (Vec<Member>, Vec<P>) = nodes.into_iter().unzip();
     let hurry: Arc<[Arc<Notify>]> = members.iter().map(|_| Arc::new(Notify::new())).collect();
+    let picture = Picture::new(cluster.clone(), members.clone());
+    let published = Arc::new(Published::new(picture.snapshot()));
     for ((node, probe), member) in (0_u8..).zip(probes).zip(&members) {
         let asker = Asker {
             node: NodeId(node),
@@ -30,12 +32,11 @@ pub fn start<P: Probe>(
             settings: settings.clone(),
             hurry: hurry[usize::from(node)].clone(),
             reports: reports.clone(),
+            published: published.clone(),
         };
         let name = format!("monitor {cluster}.{}", member.name);
         tasks.spawn(name, |stop| asker.run(stop));
     }
-    let picture = Picture::new(cluster.clone(), members);
-    let published = Arc::new(Published::new(picture.snapshot()));
     let (settle, settled) = watch::channel(false);
     let judge = Judge { cluster: cluster.clone(), picture, published: published.clone(), settle };
     tasks.spawn(format!("monitor {cluster}"), |stop| judge.run(queue, stop));

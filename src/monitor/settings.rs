@@ -7,6 +7,8 @@ use std::time::Duration;
 pub struct Settings {
     /// How often each node is asked.
     pub interval: Duration,
+    /// How often while nobody uses the cluster.
+    pub idle_interval: Duration,
     /// How often at most, when somebody waits for news.
     pub shortest_interval: Duration,
     /// A node that takes longer to answer counts as unknown.
@@ -22,6 +24,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             interval: Duration::from_millis(100),
+            idle_interval: Duration::from_secs(1),
             shortest_interval: Duration::from_millis(1),
             probe_timeout: Duration::from_secs(1),
             connect_timeout: Duration::from_secs(1),

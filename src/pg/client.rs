@@ -1,11 +1,14 @@
 //! One client after its login: takes a batch, finds it a server, has it answered, lets go.
 
+mod begun;
+mod explain;
 mod hear;
 mod loss;
 mod perform;
 mod settle;
 mod wish;
 
+use super::catalog::Defining;
 use super::cluster::{Cluster, Lease, UserPools};
 use super::engine::Engine;
 use super::exchange::{give_back, planner};
@@ -13,7 +16,7 @@ use super::refuse;
 use super::registry::{ClientEntry, ClientState, Registration};
 use super::session::batch::{Batch, End};
 use super::session::owed::{Owed, Queue};
-use super::session::proof::Residue;
+use super::session::proof::{Doubt, Residue};
 use super::session::receive::Flow;
 use super::session::send::Outgoing;
 use super::session::{Backend, Session, Tx};
@@ -71,9 +74,13 @@ pub(super) struct Client {
     skipping: bool,
     /// What it asks for is never to go to the primary.
     shuns_primary: bool,
+    /// How the READ ONLY transaction began in which nothing was asked yet.
+    begun: Option<Box<[u8]>>,
     /// It listens.
     ears: Option<Box<hear::Ears>>,
     pub(super) pools: Arc<UserPools>,
+    /// Its transaction defines something.
+    defining: Option<Defining>,
     pub(super) engine: Arc<Engine>,
 }
 
@@ -113,9 +120,11 @@ impl Client {
             node: None,
             skipping: false,
             shuns_primary: false,
+            begun: None,
             ears: None,
             cluster: arrived.cluster,
             pools: arrived.pools,
+            defining: None,
             entry: arrived.entry,
             engine,
         }
@@ -149,6 +158,10 @@ impl Client {
             let known = Box::pin(self.learn_position()).await;
             self.batch.complain(known.err());
         }
+        if let Some(explained) = self.batch.explains().cloned() {
+            let lines = self.explain(&explained);
+            self.batch.complain(lines.map(|lines| self.session.explained = lines).err());
+        }
         if self.skipping {
             self.skip_batch();
         } else if let Some(refusal) = self.batch.complaint.take() {
@@ -163,13 +176,20 @@ impl Client {
         self.mind_sequences();
         if self.session.renews {
             self.cluster.statements.renew();
+            self.define();
             // What a transaction did to tables, others see at its end.
             self.session.renews = self.session.tx != Tx::Idle;
+        }
+        if self.session.tx == Tx::Idle {
+            self.defining = None;
         }
         if self.session.take_held_ready() {
             Box::pin(self.tell_what_is_heard()).await;
         }
         if let Some(doubt) = self.session.take_doubt() {
+            if doubt == Doubt::Everything {
+                self.pools.catalog.suspect();
+            }
             // Boxed: it is rare, and its state would make every idle client larger.
             Box::pin(self.settle(doubt)).await?;
         }
@@ -186,6 +206,8 @@ impl Client {
             if self.output.is_empty() && self.link.is_some() {
                 match self.poll_from_server(cx) {
                     Poll::Ready(Ok(())) => continue,
+                    // It begins again where the first statement goes.
+                    Poll::Ready(Err(_)) if self.begun.is_some() => self.drop_server(),
                     Poll::Ready(Err(ended)) => return Poll::Ready(Err(self.server_ended(ended))),
                     Poll::Pending => {}
                 }
@@ -218,6 +240,12 @@ impl Client {
                 }
             }
         }
+    }
+
+    /// From now on until its transaction is over, nobody knows what names mean.
+    fn define(&mut self) {
+        let begin = || self.pools.catalog.define();
+        self.defining.get_or_insert_with(begin);
     }
 
     /// Where applications ask for `currval` or `lastval`, what wrote keeps its server connection.

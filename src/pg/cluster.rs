@@ -7,6 +7,7 @@ pub use find::{Errand, Found};
 use super::attendance::{Attendance, Guest, GuestLimits, Limit, Place};
 use super::auth::throttle::Throttle;
 use super::auth::{self, ServerSecret, UserTable};
+use super::catalog::{self, Catalogs, Database};
 use super::connect::{Node, PgConnector};
 use super::counters::Counters;
 use super::listen::Hubs;
@@ -61,6 +62,8 @@ pub struct Cluster {
     pub asked: super::users::Asked,
     /// Who listens in the place of sessions.
     pub hubs: Hubs,
+    /// What the names in statements mean.
+    pub catalogs: Catalogs,
     budgets: Vec<Arc<Budget>>,
     pools: Mutex<HashMap<PoolKey, Arc<UserPools>>>,
     paused: watch::Sender<bool>,
@@ -77,6 +80,7 @@ pub struct UserPools {
     /// Who logs in to the servers.
     server_user: Arc<str>,
     pub nodes: Vec<Arc<PgPool>>,
+    pub catalog: Arc<Database>,
     /// Somebody asked for `currval` or `lastval` here.
     pub sequences: AtomicBool,
     secret: Arc<ArcSwap<ServerSecret>>,
@@ -93,6 +97,7 @@ impl UserPools {
             database: database.into(),
             server_user,
             nodes,
+            catalog: Database::unknown(database),
             sequences,
             secret,
         }
@@ -110,6 +115,7 @@ pub struct Parts {
     pub live: Live,
     pub pool: pool::Settings,
     pub users: UserTable,
+    pub catalog: catalog::Settings,
 }
 
 /// Statements that are remembered for sharing.
@@ -135,6 +141,7 @@ impl Cluster {
             welcomes: Welcomes::default(),
             asked: Default::default(),
             hubs: Hubs::default(),
+            catalogs: Catalogs::new(parts.catalog),
             budgets,
             pools: Mutex::default(),
             paused: watch::channel(false).0,
@@ -157,7 +164,10 @@ impl Cluster {
         if !secret.is_empty() {
             found.secret.store(Arc::new(secret));
         }
-        found.clone()
+        let found = found.clone();
+        drop(pools);
+        self.catalogs.expect_use(&found.catalog);
+        found
     }
 
     fn open_pools(&self, (user, database): PoolKey, server_user: Arc<str>) -> Arc<UserPools> {
@@ -174,7 +184,8 @@ impl Cluster {
         };
         let nodes = self.nodes.iter().zip(&self.budgets).map(pool).collect();
         let sequences = AtomicBool::new(false);
-        Arc::new(UserPools { user, database, server_user, nodes, sequences, secret })
+        let catalog = self.catalogs.of(&database);
+        Arc::new(UserPools { user, database, server_user, nodes, catalog, sequences, secret })
     }
 
     pub fn all_pools(&self) -> Vec<Arc<UserPools>> {

@@ -24,6 +24,7 @@ pub(super) const READ_AHEAD: usize = 32 * 1024;
 pub(super) fn planner<'a>(cluster: &'a Cluster, pools: &'a UserPools) -> Planner<'a> {
     Planner {
         classifier: &cluster.classifier,
+        catalog: pools.catalog.current(),
         statements: &cluster.statements,
         places: &cluster.places,
         user: &pools.user,

@@ -3,6 +3,7 @@
 mod accept;
 pub mod auth;
 mod cancel;
+pub mod catalog;
 mod client;
 pub mod cluster;
 pub mod connect;

@@ -1,12 +1,12 @@
 //! Prepared statements, shared by all clients of a cluster that prepare the same bytes.
 
-use crate::sql::{self, Analysis, Hint};
+use crate::sql::{self, Analysis, Hint, Why};
 use bytes::Bytes;
 use equivalent::Equivalent;
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// A statement as a Parse message brought it: one text, analysed in one surrounding.
@@ -17,11 +17,20 @@ pub struct Statement {
     /// Query, NUL and parameter types: the Parse body after the name.
     pub content: Bytes,
     pub analysis: Arc<Analysis>,
+    /// The number of the catalog that the analysis was drawn from.
+    pub catalog: u64,
     /// What comments in front of it ask for.
     pub hint: Option<Box<Hint>>,
     /// Parameter and result types as the server said that had it first. Whatever a client was
     /// told, it was this.
-    types: OnceLock<Box<[u8]>>,
+    types: Arc<OnceLock<Box<[u8]>>>,
+    refused: AtomicBool,
+}
+
+/// What a text does, by the catalog of this number.
+pub struct Judged {
+    pub analysis: Arc<Analysis>,
+    pub catalog: u64,
 }
 
 /// Names that clients cannot guess by accident.
@@ -35,9 +44,28 @@ pub(super) const DEALLOCATE_STAND_IN: &str = "DEALLOCATE tidegate_0";
 pub(super) const NOWHERE: &[u8] = b"tidegate_nowhere";
 
 impl Statement {
-    fn new(id: u64, content: Bytes, analysis: Arc<Analysis>) -> Statement {
+    fn new(id: u64, content: Bytes, Judged { analysis, catalog }: Judged) -> Statement {
         let hint = sql::hint(text(&content)).map(Box::new);
-        Statement { id, content, analysis, hint, types: OnceLock::new() }
+        let (types, refused) = Default::default();
+        Statement { id, content, analysis, catalog, hint, types, refused }
+    }
+
+    /// The same statement, judged by another catalog.
+    pub fn judged(&self, Judged { analysis, catalog }: Judged) -> Statement {
+        let (content, types) = (self.content.clone(), self.types.clone());
+        let (hint, refused) = (self.hint.clone(), AtomicBool::new(false));
+        Statement { id: self.id, content, analysis, catalog, hint, types, refused }
+    }
+
+    /// A replica refused it, as long as the catalog is this one.
+    pub fn refuse(&self) {
+        self.refused.store(true, Ordering::Relaxed);
+    }
+
+    /// Why it needs the primary; `None`: any fresh replica may answer it.
+    pub fn primary(&self) -> Option<Why> {
+        let refused = self.refused.load(Ordering::Relaxed).then_some(Why::Refused);
+        self.analysis.primary.or(refused)
     }
 
     pub fn server_name(&self) -> String {
@@ -65,7 +93,8 @@ impl Statement {
 
     /// The same statement with other types: for one session, which was told them.
     pub fn told(&self, types: &[u8]) -> Statement {
-        let told = Statement::new(self.id, self.content.clone(), self.analysis.clone());
+        let judged = Judged { analysis: self.analysis.clone(), catalog: self.catalog };
+        let told = Statement::new(self.id, self.content.clone(), judged);
         told.agrees(types);
         told
     }
@@ -153,25 +182,44 @@ impl Statements {
         place
     }
 
-    /// The statement with exactly this content; `analyse` is asked when it is new.
+    /// The statement with exactly this content; `judge` is asked when it is new, or was judged by
+    /// another catalog than the one of this number.
     pub fn intern(
         &self,
         place: Place,
         content: &[u8],
-        analyse: impl FnOnce() -> Arc<Analysis>,
+        catalog: u64,
+        judge: impl FnOnce() -> Judged,
     ) -> Arc<Statement> {
-        if let Some(known) = self.shared.get(&KeyRef { place, content }) {
-            return known;
-        }
-        let statement = self.alone(content, analyse());
+        let statement = match self.shared.get(&KeyRef { place, content }) {
+            Some(known) if known.catalog == catalog => return known,
+            Some(known) => Arc::new(known.judged(judge())),
+            None => self.alone(content, judge()),
+        };
         let key = Key { place, content: statement.content.clone() };
         self.shared.insert(key, statement.clone());
         statement
     }
 
     /// A statement that nobody else will have.
-    pub fn alone(&self, content: &[u8], analysis: Arc<Analysis>) -> Arc<Statement> {
-        Arc::new(Statement::new(self.number(), Bytes::copy_from_slice(content), analysis))
+    pub fn alone(&self, content: &[u8], judged: Judged) -> Arc<Statement> {
+        Arc::new(Statement::new(self.number(), Bytes::copy_from_slice(content), judged))
+    }
+
+    /// The same statement, judged by another catalog; shared with those who have it from there.
+    pub fn judge_anew(&self, place: Place, old: &Statement, judged: Judged) -> Arc<Statement> {
+        let shared = self.shared.get(&KeyRef { place, content: &old.content });
+        let its = |known: &Arc<Statement>| known.id == old.id;
+        match shared.filter(its) {
+            Some(known) if known.catalog == judged.catalog => known,
+            Some(known) => {
+                let statement = Arc::new(known.judged(judged));
+                let key = Key { place, content: statement.content.clone() };
+                self.shared.insert(key, statement.clone());
+                statement
+            }
+            None => Arc::new(old.judged(judged)),
+        }
     }
 
     /// Tables may not be what they were: what is prepared from now on is analysed anew.
@@ -304,17 +352,21 @@ impl OnServer {
 mod tests {
     use super::*;
 
-    fn read() -> Arc<Analysis> {
-        Arc::new(Analysis { primary: None, steps: Vec::new() })
+    fn judged(catalog: u64) -> Judged {
+        Judged { analysis: Arc::new(Analysis { primary: None, steps: Vec::new() }), catalog }
+    }
+
+    fn read() -> Judged {
+        judged(0)
     }
 
     #[test]
     fn only_equal_bytes_share_a_statement() {
         let statements = Statements::new(100);
         let here = statements.place("a\0b");
-        let a = statements.intern(here, b"SELECT 1\0\0\0", read);
-        let b = statements.intern(here, b"SELECT 1\0\0\0", || panic!("known already"));
-        let c = statements.intern(here, b"SELECT 1\0\0\x01\0\0\0\x17", read);
+        let a = statements.intern(here, b"SELECT 1\0\0\0", 0, read);
+        let b = statements.intern(here, b"SELECT 1\0\0\0", 0, || panic!("known already"));
+        let c = statements.intern(here, b"SELECT 1\0\0\x01\0\0\0\x17", 0, read);
         assert_eq!(a.id, b.id);
         assert_ne!(a.id, c.id);
     }
@@ -324,10 +376,26 @@ mod tests {
         let statements = Statements::new(100);
         let (here, there) = (statements.place("a"), statements.place("b"));
         assert_eq!(here, statements.place("a"));
-        let first = statements.intern(here, b"TABLE t\0\0\0", read);
-        assert_ne!(first.id, statements.intern(there, b"TABLE t\0\0\0", read).id);
+        let first = statements.intern(here, b"TABLE t\0\0\0", 0, read);
+        assert_ne!(first.id, statements.intern(there, b"TABLE t\0\0\0", 0, read).id);
         statements.renew();
-        assert_ne!(first.id, statements.intern(here, b"TABLE t\0\0\0", read).id);
+        assert_ne!(first.id, statements.intern(here, b"TABLE t\0\0\0", 0, read).id);
+    }
+
+    #[test]
+    fn another_catalog_judges_a_statement_anew_and_leaves_it_the_same() {
+        let statements = Statements::new(100);
+        let here = statements.place("a");
+        let first = statements.intern(here, b"SELECT f()\0\0\0", 0, read);
+        let second = statements.intern(here, b"SELECT f()\0\0\0", 7, || judged(7));
+        assert_eq!((first.id, second.catalog), (second.id, 7));
+        let third = statements.judge_anew(here, &first, judged(7));
+        assert!(Arc::ptr_eq(&second, &third));
+        // What one of them is told of its types holds for all.
+        assert!(first.agrees(b"int4") && !third.agrees(b"text"));
+        statements.renew();
+        assert_eq!(statements.judge_anew(here, &first, judged(8)).catalog, 8);
+        assert!(statements.is_empty());
     }
 
     #[test]

@@ -19,6 +19,8 @@ const REASONS: [Because; Because::COUNT] = [
     Because::Statement(Why::ALL[6]),
     Because::Statement(Why::ALL[7]),
     Because::Statement(Why::ALL[8]),
+    Because::Statement(Why::ALL[9]),
+    Because::Statement(Why::ALL[10]),
 ];
 
 impl Because {
@@ -79,6 +81,8 @@ fn needs_primary(why: Why) -> &'static str {
         Why::Unparsed => "the primary, because the grammar did not understand it",
         Why::Unseen => "the primary, because it was too long or not yet whole to be looked at",
         Why::Doubtful => "the primary, because nothing shows that it is a read",
+        Why::Relation => "the primary, because it reads what a replica cannot, or may not",
+        Why::Refused => "the primary, because a replica refused a statement like it",
     }
 }
 

@@ -44,10 +44,15 @@ pub enum Why {
     Unseen,
     /// A kind of statement that nobody has shown to be a read.
     Doubtful,
+    /// It reads what a replica cannot (unlogged and foreign tables, sequences), or a view that
+    /// hides an effect.
+    Relation,
+    /// A replica refused a statement of this shape.
+    Refused,
 }
 
 impl Why {
-    pub const ALL: [Why; 9] = [
+    pub const ALL: [Why; 11] = [
         Why::Write,
         Why::Locks,
         Why::WritingSelect,
@@ -57,6 +62,8 @@ impl Why {
         Why::Unparsed,
         Why::Unseen,
         Why::Doubtful,
+        Why::Relation,
+        Why::Refused,
     ];
 
     pub fn name(self) -> &'static str {
@@ -70,6 +77,8 @@ impl Why {
             Why::Unparsed => "unparsed",
             Why::Unseen => "unseen",
             Why::Doubtful => "doubtful",
+            Why::Relation => "relation",
+            Why::Refused => "refused",
         }
     }
 }
@@ -117,6 +126,8 @@ pub enum Step {
     ListsChannels,
     /// `SHOW tidegate.…`: answered by the proxy.
     ShowTidegate(Box<str>),
+    /// `EXPLAIN (TIDEGATE) …`: the proxy says where the statement would go, which is not executed.
+    Explain(Arc<Analysis>),
     /// The session must keep its server connection from here on.
     Pin(Pin),
     /// It may leave something on the server that its text does not tell, as whatever runs code of

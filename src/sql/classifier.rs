@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use super::analysis::{Analysis, Step, Why};
 use super::cache::{Front, Shape, Shapes, Stats, with_front};
+use super::catalog::{Catalog, raw::Raw};
 use super::classify::classify;
-use super::functions::Functions;
+use super::functions::{FunctionNames, Functions};
 use super::lexer;
+use super::names::Names;
 
 /// How statements are classified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,9 +18,9 @@ pub struct Settings {
     /// A longer statement text is not looked at; in bytes.
     pub max_statement: usize,
     /// Functions that a read may call, `name` or `schema.name`, besides the built-in ones.
-    pub harmless_functions: Vec<String>,
+    pub harmless_functions: FunctionNames,
     /// Functions that a read may not call, built-in ones included.
-    pub harmful_functions: Vec<String>,
+    pub harmful_functions: FunctionNames,
 }
 
 impl Default for Settings {
@@ -26,8 +28,8 @@ impl Default for Settings {
         Settings {
             cache_bytes: 16 << 20,
             max_statement: 64 << 10,
-            harmless_functions: Vec::new(),
-            harmful_functions: Vec::new(),
+            harmless_functions: FunctionNames::default(),
+            harmful_functions: FunctionNames::default(),
         }
     }
 }
@@ -48,36 +50,50 @@ impl Classifier {
         let unseen = Analysis { primary: Some(Why::Unseen), steps: vec![Step::Hidden] };
         Classifier {
             shapes: Shapes::new(settings.cache_bytes),
-            functions: Functions::new(&settings.harmless_functions, &settings.harmful_functions),
+            functions: Functions::new(
+                &settings.harmless_functions.0,
+                &settings.harmful_functions.0,
+            ),
             max_statement: settings.max_statement,
             unseen: Arc::new(unseen),
         }
     }
 
-    /// What the text of a simple query or of a Parse message does, without its final NUL.
+    /// What a database's names mean, with what the settings know better.
+    pub fn catalog(&self, raw: &Raw) -> Catalog {
+        Catalog::conclude(raw, &self.functions)
+    }
+
+    /// What the text of a simple query or of a Parse message does, without its final NUL, in the
+    /// database of this catalog.
     ///
     /// `Why::Unseen` and `Why::Unparsed` come with the one step `Hidden`, however many
     /// statements there are: should the server succeed where we did not look or understand, the
     /// session may be anything afterwards.
-    pub fn analyse(&self, sql: &[u8]) -> Arc<Analysis> {
+    pub fn analyse(&self, sql: &[u8], catalog: &Catalog) -> Arc<Analysis> {
         if sql.len() > self.max_statement {
             return self.unseen.clone();
         }
         with_front(|front| {
-            front.text.clear();
-            let shaped = lexer::shape(sql, &mut front.text).is_some();
+            let shaped = shape(sql, catalog, front);
             let known = if shaped { self.shapes.find(front) } else { None };
             self.shapes.count(front, matches!(known, Some(Some(_))));
             match known {
                 Some(Some(answer)) => answer,
-                Some(None) => self.by_grammar(sql, front, false),
-                None => self.by_grammar(sql, front, shaped),
+                Some(None) => self.by_grammar(sql, catalog, front, false),
+                None => self.by_grammar(sql, catalog, front, shaped),
             }
         })
     }
 
-    fn by_grammar(&self, sql: &[u8], front: &Front, keep: bool) -> Arc<Analysis> {
-        let answer = classify(sql, &self.functions);
+    fn by_grammar(
+        &self,
+        sql: &[u8],
+        catalog: &Catalog,
+        front: &Front,
+        keep: bool,
+    ) -> Arc<Analysis> {
+        let answer = classify(sql, Names { functions: &self.functions, catalog });
         let analysis = Arc::new(answer.analysis);
         // An error is never kept: another text of its shape may be none.
         if keep && analysis.primary != Some(Why::Unparsed) {
@@ -87,26 +103,36 @@ impl Classifier {
         analysis
     }
 
-    /// A replica refused `sql` as a write: its shape is one from now on, while it stays cached.
-    pub fn remember(&self, sql: &[u8], why: Why) {
-        let before = self.analyse(sql);
-        if matches!(before.primary, Some(Why::Unseen | Why::Unparsed)) {
-            return;
+    /// A replica refused `sql`: its shape needs the primary from now on, as long as it is cached
+    /// and the catalog is this one. False if it did already, or cannot be remembered by its shape.
+    pub fn remember(&self, sql: &[u8], catalog: &Catalog) -> bool {
+        let before = self.analyse(sql, catalog);
+        if before.primary.is_some() {
+            return false;
         }
-        let after = Analysis { primary: Some(why), steps: before.steps.clone() };
+        let after = Analysis { primary: Some(Why::Refused), steps: before.steps.clone() };
         with_front(|front| {
-            front.text.clear();
-            let shaped = lexer::shape(sql, &mut front.text).is_some();
+            let shaped = shape(sql, catalog, front);
             let by_shape = shaped && matches!(self.shapes.find(front), Some(Some(_)));
             if by_shape {
                 self.shapes.correct(Shape::new(&front.text, Some(Arc::new(after))));
             }
-        });
+            by_shape
+        })
     }
 
     pub fn stats(&self) -> Stats {
         self.shapes.stats()
     }
+}
+
+/// Writes what an answer is kept by into the thread's buffer: the shape, and the catalog that the
+/// answer is drawn from. False if the text has no shape.
+fn shape(sql: &[u8], catalog: &Catalog, front: &mut Front) -> bool {
+    front.text.clear();
+    let shaped = lexer::shape(sql, &mut front.text).is_some();
+    front.text.extend_from_slice(&catalog.number().to_le_bytes());
+    shaped
 }
 
 #[cfg(test)]

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use super::analysis::{Analysis, Pin, Step, Why};
-use super::functions::Functions;
 use super::grammar::{Node, nodes, parse};
+use super::names::Names;
 use super::part::{Part, stronger};
 use super::query::{modify, relation, select, temporary};
 use super::setting::{set, show};
@@ -18,12 +19,12 @@ pub(super) struct Answer {
 }
 
 /// What the text `sql` does.
-pub(super) fn classify(sql: &[u8], functions: &Functions) -> Answer {
+pub(super) fn classify(sql: &[u8], names: Names<'_>) -> Answer {
     let (text, exact) = readable(sql);
     // The grammar is C and its tree walker panics on trees it does not know; whatever happens
     // there must not take a session down.
-    let answer = text
-        .and_then(|text| catch_unwind(AssertUnwindSafe(|| whole(&text, functions))).ok().flatten());
+    let answer =
+        text.and_then(|text| catch_unwind(AssertUnwindSafe(|| whole(&text, names))).ok().flatten());
     match answer {
         Some(answer) if exact => answer,
         // Names and values were read in a wrong encoding: nothing may be replayed from them.
@@ -52,12 +53,12 @@ fn readable(sql: &[u8]) -> (Option<Cow<'_, str>>, bool) {
     }
 }
 
-fn whole(text: &str, functions: &Functions) -> Option<Answer> {
+fn whole(text: &str, names: Names<'_>) -> Option<Answer> {
     let tree = parse(text)?;
     let mut answer =
         Answer { analysis: Analysis { primary: None, steps: Vec::new() }, by_shape: true };
     for stmt in tree.stmts() {
-        let part = statement(stmt, text, functions);
+        let part = statement(stmt, text, names);
         answer.analysis.primary = stronger(answer.analysis.primary, part.primary);
         answer.analysis.steps.push(part.step);
         answer.by_shape &= part.by_shape;
@@ -68,7 +69,7 @@ fn whole(text: &str, functions: &Functions) -> Option<Answer> {
     Some(answer)
 }
 
-fn statement(stmt: Node<'_>, text: &str, functions: &Functions) -> Part {
+fn statement(stmt: Node<'_>, text: &str, names: Names<'_>) -> Part {
     match stmt {
         Node::SelectStmt(_)
         | Node::InsertStmt(_)
@@ -76,12 +77,12 @@ fn statement(stmt: Node<'_>, text: &str, functions: &Functions) -> Part {
         | Node::DeleteStmt(_)
         | Node::MergeStmt(_)
         | Node::CreateTableAsStmt(_)
-        | Node::ExecuteStmt(_) => inner(stmt, functions),
-        Node::ExplainStmt(stmt) => explain(stmt, functions),
-        Node::CopyStmt(stmt) => copy(stmt, functions),
+        | Node::ExecuteStmt(_) => inner(stmt, names),
+        Node::ExplainStmt(stmt) => explain(stmt, names),
+        Node::CopyStmt(stmt) => copy(stmt, names),
         Node::TransactionStmt(stmt) => transaction(stmt),
         Node::ConstraintsSetStmt(_) => Part::primary(Why::Transaction),
-        Node::DeclareCursorStmt(stmt) => declare(stmt, functions),
+        Node::DeclareCursorStmt(stmt) => declare(stmt, names),
         // They need a cursor, which lives in a transaction, or WITH HOLD in a pinned session.
         Node::FetchStmt(_) => Part::read(),
         Node::ClosePortalStmt(_) => Part::read().step(Step::Releases),
@@ -172,22 +173,22 @@ fn discard(stmt: &nodes::DiscardStmt) -> Step {
 }
 
 /// A statement that may stand inside another one.
-fn inner(stmt: Node<'_>, functions: &Functions) -> Part {
+fn inner(stmt: Node<'_>, names: Names<'_>) -> Part {
     match stmt {
-        Node::SelectStmt(stmt) => select(stmt, functions),
+        Node::SelectStmt(stmt) => select(stmt, names),
         Node::InsertStmt(_) | Node::UpdateStmt(_) | Node::DeleteStmt(_) | Node::MergeStmt(_) => {
-            modify(stmt, functions)
+            modify(stmt, names)
         }
-        Node::CreateTableAsStmt(stmt) => create_as(stmt, functions),
-        Node::DeclareCursorStmt(stmt) => declare(stmt, functions),
+        Node::CreateTableAsStmt(stmt) => create_as(stmt, names),
+        Node::DeclareCursorStmt(stmt) => declare(stmt, names),
         Node::ExecuteStmt(_) => Part::primary(Why::Session).pin(Some(Pin::SqlPrepare)),
         _ => Part::primary(Why::Doubtful),
     }
 }
 
 /// CREATE TABLE … AS, CREATE MATERIALIZED VIEW.
-fn create_as(stmt: &nodes::CreateTableAsStmt, functions: &Functions) -> Part {
-    let query = inner(stmt.query(), functions);
+fn create_as(stmt: &nodes::CreateTableAsStmt, names: Names<'_>) -> Part {
+    let query = inner(stmt.query(), names);
     let target = stmt.into().and_then(|into| into.rel()).and_then(temporary);
     let part = replayable_as_pin(Part { primary: Some(Why::Write), ..query });
     match part.step {
@@ -201,8 +202,20 @@ fn create_as(stmt: &nodes::CreateTableAsStmt, functions: &Functions) -> Part {
 }
 
 /// EXPLAIN needs what its statement needs, executed or not: a plan alone is rarely worth a risk.
-fn explain(stmt: &nodes::ExplainStmt, functions: &Functions) -> Part {
-    replayable_as_pin(inner(stmt.query(), functions))
+fn explain(stmt: &nodes::ExplainStmt, names: Names<'_>) -> Part {
+    let part = replayable_as_pin(inner(stmt.query(), names));
+    match asks_proxy(stmt) {
+        true => {
+            let explained = Analysis { primary: part.primary, steps: vec![part.step] };
+            Part { primary: None, step: Step::Explain(Arc::new(explained)), ..part }
+        }
+        false => part,
+    }
+}
+
+/// EXPLAIN (TIDEGATE): PostgreSQL has no such option.
+fn asks_proxy(stmt: &nodes::ExplainStmt) -> bool {
+    stmt.options().iter().any(|option| option.defname() == Some("tidegate"))
 }
 
 /// Within EXPLAIN and the like nobody knows whether a `set_config` ran.
@@ -213,20 +226,23 @@ fn replayable_as_pin(part: Part) -> Part {
     }
 }
 
-fn copy(stmt: &nodes::CopyStmt, functions: &Functions) -> Part {
+fn copy(stmt: &nodes::CopyStmt, names: Names<'_>) -> Part {
     if stmt.is_from || stmt.is_program || stmt.filename().is_some() {
         return Part::primary(Why::Write);
     }
     match stmt.relation() {
-        Some(table) => Part { primary: relation(table), ..Part::read() },
-        None => replayable_as_pin(inner(stmt.query(), functions)),
+        Some(table) => {
+            let (primary, step) = relation(table, names);
+            Part { primary, ..Part::read() }.step(step)
+        }
+        None => replayable_as_pin(inner(stmt.query(), names)),
     }
 }
 
-fn declare(stmt: &nodes::DeclareCursorStmt, functions: &Functions) -> Part {
+fn declare(stmt: &nodes::DeclareCursorStmt, names: Names<'_>) -> Part {
     // CURSOR_OPT_HOLD of PostgreSQL's parsenodes.h
     const HOLD: i32 = 0x20;
-    let part = replayable_as_pin(inner(stmt.query(), functions));
+    let part = replayable_as_pin(inner(stmt.query(), names));
     if stmt.options & HOLD == 0 {
         return part;
     }

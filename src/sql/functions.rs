@@ -7,6 +7,8 @@ use std::sync::LazyLock;
 
 use foldhash::{HashSet, HashSetExt};
 
+use super::catalog::Meaning;
+
 /// The immutable and stable functions of PostgreSQL 15, those that 16 to 18 added, and the
 /// volatile ones known to be harmless (`random`, `clock_timestamp`, `pg_sleep`, sizes …).
 ///
@@ -27,7 +29,7 @@ use foldhash::{HashSet, HashSetExt};
 /// minus what is declared stable and yet differs between servers or sessions, assigns a
 /// transaction id or runs SQL that it is given: `pg_stat_get_*`, `txid_current*`,
 /// `pg_current_xact_id*`, `pg_current_snapshot`, `pg_backend_pid`, `inet_server_*`,
-/// `inet_client_*`, `pg_postmaster_start_time`, `pg_conf_load_time`, `pg_my_temp_schema`,
+/// `inet_client_*`, `pg_postmaster_start_time`, `pg_conf_load_time`,
 /// `pg_listening_channels`, `pg_cursor`, `pg_prepared_statement`, `pg_show_all_settings`,
 /// `pg_get_replication_slots`, `pg_walfile_*`, `*_to_xml*`, `ts_stat`, `ts_rewrite` and others.
 static BUILTIN: LazyLock<HashSet<&'static str>> =
@@ -65,11 +67,17 @@ pub(super) enum Call {
     Channels,
     /// The session's prepared statements.
     Statements,
-    /// Not one of PostgreSQL's own: it may do anything, and leave anything on its connection.
+    /// One of the user's, or one that shares its name with one of the user's.
+    OfUser(Meaning),
+    /// Nothing is known of it: it may do anything, and leave anything on its connection.
     Unknown,
 }
 
-/// The lookup of functions by name. A catalogue of user-defined functions would be one more field.
+/// Functions as a configuration names them: `name` or `schema.name`, as the database has them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FunctionNames(pub Vec<String>);
+
+/// What the operator says of functions, and what is known of PostgreSQL's own.
 pub(super) struct Functions {
     harmless: HashSet<Box<str>>,
     harmful: HashSet<Box<str>>,
@@ -115,6 +123,23 @@ impl Functions {
             true if WITH_EFFECT.contains(name) && !RUN_SQL.contains(&name) => Call::Effect,
             _ => Call::Unknown,
         }
+    }
+}
+
+impl Functions {
+    /// The operator calls a function of this name harmful, in whichever schema.
+    pub(super) fn shuns(&self, name: &str) -> bool {
+        self.harmful.contains(name)
+    }
+
+    /// What the operator says of this very function: that it is harmless, that it is not.
+    pub(super) fn verdict(&self, schema: &str, name: &str) -> Option<bool> {
+        let qualified = format!("{schema}.{name}");
+        let listed = |set: &HashSet<Box<str>>| set.contains(name) || set.contains(&*qualified);
+        if listed(&self.harmful) {
+            return Some(false);
+        }
+        listed(&self.harmless).then_some(true)
     }
 }
 

@@ -6,11 +6,13 @@
 //! ```text
 //! text ── lexer ── shape ── cache ── Analysis
 //!                             └ miss: grammar ── classify ── query, setting, transaction
-//!                                                              └ functions, standby
+//!                                                              └ names ── functions, standby
+//!                                                                   └ catalog
 //! ```
 
 mod analysis;
 mod cache;
+mod catalog;
 mod classifier;
 mod classify;
 mod functions;
@@ -18,6 +20,7 @@ mod grammar;
 mod hint;
 mod lexer;
 pub mod mysql;
+mod names;
 mod part;
 mod query;
 mod setting;
@@ -26,5 +29,8 @@ mod transaction;
 
 pub use analysis::{Analysis, Pin, SetValue, Step, Why};
 pub use cache::Stats;
+pub use catalog::Catalog;
+pub use catalog::raw;
 pub use classifier::{Classifier, Settings};
+pub use functions::FunctionNames;
 pub use hint::{Hint, hint};

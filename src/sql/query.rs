@@ -1,18 +1,19 @@
 //! SELECT, INSERT, UPDATE, DELETE and MERGE: everything they touch, at any depth.
 
 use super::analysis::{Pin, Step, Why};
-use super::functions::{Call, Functions};
+use super::functions::Call;
 use super::grammar::{Node, each, function_name, nodes};
+use super::names::{Names, of_expression, of_relation};
 use super::part::{Part, stronger};
 use super::setting::{Config, same_everywhere, set_config};
-use super::standby::{local_relation, temporary_schema};
+use super::standby::temporary_schema;
 
 /// SELECT, VALUES or TABLE.
-pub(super) fn select(stmt: &nodes::SelectStmt, functions: &Functions) -> Part {
-    let part = look(Node::SelectStmt(stmt), functions);
+pub(super) fn select(stmt: &nodes::SelectStmt, names: Names<'_>) -> Part {
+    let part = look(Node::SelectStmt(stmt), names);
     match lone_set_config(stmt) {
         Some(Config::Session(step)) => Part { step, ..part },
-        _ if part.step == Step::Plain && tells_process(stmt, functions) => {
+        _ if part.step == Step::Plain && tells_process(stmt, names) => {
             part.step(Step::Pin(Pin::ProcessId))
         }
         _ => part,
@@ -21,34 +22,41 @@ pub(super) fn select(stmt: &nodes::SelectStmt, functions: &Functions) -> Part {
 
 /// The process id of the connection is a column of the answer; not a part of a condition, as in
 /// `pid <> pg_backend_pid()`.
-fn tells_process(stmt: &nodes::SelectStmt, functions: &Functions) -> bool {
+fn tells_process(stmt: &nodes::SelectStmt, names: Names<'_>) -> bool {
     stmt.target_list().iter().any(|target| match target.val() {
         Node::FuncCall(call) => {
             let (schema, name) = function_name(call);
-            functions.call(schema, name) == Call::ProcessId
+            names.call(schema, name) == Call::ProcessId
         }
         _ => false,
     })
 }
 
 /// INSERT, UPDATE, DELETE or MERGE.
-pub(super) fn modify(stmt: Node<'_>, functions: &Functions) -> Part {
-    Part { primary: Some(Why::Write), ..look(stmt, functions) }
+pub(super) fn modify(stmt: Node<'_>, names: Names<'_>) -> Part {
+    Part { primary: Some(Why::Write), ..look(stmt, names) }
 }
 
-fn look(root: Node<'_>, functions: &Functions) -> Part {
+fn look(root: Node<'_>, names: Names<'_>) -> Part {
     let mut part = Part::read();
+    let anywhere = names.catalog.anywhere().unwrap_or_default();
+    (part.primary, part.step) = (anywhere.effect.then_some(Why::Function), anywhere.step());
     each(root, |node| {
         let (why, step) = match node {
-            Node::FuncCall(call) => function(call, functions, &mut part.by_shape),
+            Node::FuncCall(call) => function(call, names, &mut part.by_shape),
             Node::SelectStmt(select) => from_select(select),
             Node::InsertStmt(_)
             | Node::UpdateStmt(_)
             | Node::DeleteStmt(_)
             | Node::MergeStmt(_) => (Some(Why::WritingSelect), Step::Plain),
-            Node::RangeVar(table) => (relation(table), shows_statements(table)),
-            Node::ColumnRef(column) => (of_a_sequence(column), Step::Plain),
-            _ => (None, Step::Plain),
+            Node::RangeVar(table) => relation(table, names),
+            Node::ColumnRef(column) if !names.catalog.is_known() => {
+                (of_a_sequence(column), Step::Plain)
+            }
+            _ => {
+                let meaning = of_expression(node, names).unwrap_or_default();
+                (meaning.effect.then_some(Why::Function), meaning.step())
+            }
         };
         part.primary = stronger(part.primary, why);
         if rank(&step) > rank(&part.step) {
@@ -82,22 +90,18 @@ fn from_select(select: &nodes::SelectStmt) -> (Option<Why>, Step) {
     (locks.then_some(Why::Locks), Step::Plain)
 }
 
-pub(super) fn relation(table: &nodes::RangeVar) -> Option<Why> {
-    let local = local_relation(table.schemaname(), table.relname().unwrap_or_default());
-    local.then_some(Why::Session)
-}
-
-/// The view that lists the session's own statements.
-fn shows_statements(table: &nodes::RangeVar) -> Step {
+pub(super) fn relation(table: &nodes::RangeVar, names: Names<'_>) -> (Option<Why>, Step) {
+    // The view that lists the session's own statements.
     let ours = table.schemaname().is_none_or(|schema| schema == "pg_catalog");
+    let (why, step) = of_relation(table, names);
     match table.relname() {
-        Some("pg_prepared_statements") if ours => Step::Pin(Pin::SqlPrepare),
-        _ => Step::Plain,
+        Some("pg_prepared_statements") if ours => (why, Step::Pin(Pin::SqlPrepare)),
+        _ => (why, step),
     }
 }
 
 /// A sequence on a standby is up to 32 values ahead (`SEQ_LOG_VALS` of PostgreSQL's sequence.c).
-/// Only its columns tell it from a table.
+/// Where the catalog is not known, only its columns tell it from a table.
 fn of_a_sequence(column: &nodes::ColumnRef) -> Option<Why> {
     let name = column.fields().iter().next_back().and_then(|field| field.as_str());
     matches!(name, Some("last_value" | "log_cnt" | "is_called")).then_some(Why::Session)
@@ -110,17 +114,14 @@ pub(super) fn temporary(table: &nodes::RangeVar) -> Option<Pin> {
     temporary.then_some(Pin::TemporaryObject)
 }
 
-fn function(
-    call: &nodes::FuncCall,
-    functions: &Functions,
-    by_shape: &mut bool,
-) -> (Option<Why>, Step) {
+fn function(call: &nodes::FuncCall, names: Names<'_>, by_shape: &mut bool) -> (Option<Why>, Step) {
     let (schema, name) = function_name(call);
-    match functions.call(schema, name) {
+    match names.call(schema, name) {
         Call::Harmless => (None, Step::Plain),
         Call::Effect | Call::ProcessId => (Some(Why::Function), Step::Plain),
         Call::Sequence => (Some(Why::Function), Step::Pin(Pin::Sequence)),
         Call::Unknown => (Some(Why::Function), Step::Hidden),
+        Call::OfUser(meaning) => (meaning.effect.then_some(Why::Function), meaning.step()),
         Call::SessionLock => (Some(Why::Function), Step::Pin(Pin::AdvisoryLock)),
         Call::SessionUnlock => (Some(Why::Function), Step::Releases),
         Call::Notify => (Some(Why::Function), Step::Notify),

@@ -48,7 +48,7 @@ pub(super) fn temporary_schema(schema: &str) -> bool {
 }
 
 /// Parameters that belong to a server rather than to a session, or that recovery changes.
-const PARAMETERS: [&str; 20] = [
+const PARAMETERS: [&str; 18] = [
     "all",
     "cluster_name",
     "config_file",
@@ -64,8 +64,6 @@ const PARAMETERS: [&str; 20] = [
     "port",
     "primary_conninfo",
     "primary_slot_name",
-    "server_version",
-    "server_version_num",
     "synchronous_standby_names",
     "transaction_read_only",
     "unix_socket_directories",

@@ -2,11 +2,13 @@
 //!
 //! The composition root fills it; nobody computes a number of their own.
 
+mod catalogs;
 mod nodes;
 mod peers;
 mod prepared;
 mod stats;
 
+pub use catalogs::Catalog;
 pub use nodes::{Cluster, Node, PoolLimits};
 pub use peers::{Client, ClientState, Listening, Pool, Route, Server, ServerState};
 pub use prepared::Prepared;
@@ -36,6 +38,8 @@ pub struct Proxy {
     pub listening: Vec<Listening>,
     /// Shared prepared statements that clients have, the most used first.
     pub prepared: Vec<Prepared>,
+    /// What is known of the names in the databases that were used.
+    pub catalogs: Vec<Catalog>,
     pub stats: Vec<Stats>,
 }
 
@@ -54,6 +58,7 @@ impl Proxy {
             servers: Vec::new(),
             listening: Vec::new(),
             prepared: Vec::new(),
+            catalogs: Vec::new(),
             stats: Vec::new(),
         }
     }

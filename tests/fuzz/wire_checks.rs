@@ -34,6 +34,7 @@ fn plan(parts: &[&[u8]]) -> (Vec<u8>, Result<(), String>) {
     let places = Places::default();
     let planner = Planner {
         classifier: &CLASSIFIER,
+        catalog: arc_swap::Guard::from_inner(Default::default()),
         statements: &statements,
         places: &places,
         user: "u",

@@ -47,6 +47,18 @@ async fn without_standard_conforming_strings_all_goes_to_the_primary() {
 }
 
 #[tokio::test]
+async fn so_it_is_when_the_server_says_so_at_the_login() {
+    let servers = cluster().replicas(1).start().await.expect("a cluster");
+    servers.sql("ALTER ROLE postgres SET standard_conforming_strings = off").await.expect("DDL");
+    servers.caught_up().await.expect("a replica");
+    let running = proxy(&servers).start().await;
+    let mut wire = Wire::start(running.postgres).await;
+    assert_eq!(wire.value("SELECT 'a'").await, "a");
+    let route = wire.value("SHOW tidegate.last_route").await;
+    assert!(route.contains("(unparsed)"), "{route}");
+}
+
+#[tokio::test]
 async fn the_proxy_answers_for_itself_inside_a_transaction_too() {
     let servers = shared::single().await;
     let running = proxy(&servers).start().await;

@@ -174,3 +174,38 @@ async fn a_write_whose_server_dies_is_told_that_its_outcome_is_unknown() {
     assert!(told.starts_with("08007"), "{told}");
     assert!(told.contains("may or may not have been committed"), "{told}");
 }
+
+#[tokio::test]
+async fn a_read_only_transaction_that_only_began_begins_again_elsewhere() {
+    let servers = cluster().replicas(1).sql("CREATE TABLE t AS SELECT 7 AS a").start().await;
+    let servers = servers.unwrap();
+    servers.sql("CREATE UNLOGGED TABLE u AS SELECT 8 AS a").await.unwrap();
+    servers.caught_up().await.unwrap();
+    let running = proxy(&servers).with("route", "max_staleness = \"1h\"").start().await;
+    let mut client = running.connect().await;
+    // What no replica can read.
+    client.batch_execute("BEGIN READ ONLY").await.unwrap();
+    assert_eq!(route(&client).await.0, "b");
+    assert_eq!(value(&client, "SELECT a FROM u").await, "8");
+    assert_eq!(route(&client).await.0, "a");
+    assert_eq!(value(&client, "SHOW transaction_read_only").await, "on");
+    client.batch_execute("COMMIT").await.unwrap();
+    // By the extended protocol, with the isolation level that was asked for.
+    let begin = client.build_transaction().read_only(true);
+    let level = tokio_postgres::IsolationLevel::RepeatableRead;
+    let transaction = begin.isolation_level(level).start().await.unwrap();
+    let row = transaction.query_one("SELECT a FROM u", &[]).await.unwrap();
+    assert_eq!(row.get::<_, i32>(0), 8);
+    let row = transaction.query_one("SHOW transaction_isolation", &[]).await.unwrap();
+    assert_eq!(row.get::<_, String>(0), "repeatable read");
+    transaction.rollback().await.unwrap();
+    // Its replica dies before the first question.
+    client.batch_execute("BEGIN READ ONLY").await.unwrap();
+    assert_eq!(route(&client).await.0, "b");
+    servers.replica(0).kill();
+    assert_eq!(value(&client, "SELECT a FROM t").await, "7");
+    let told = refused(&client, "INSERT INTO t VALUES (8)").await;
+    assert!(told.starts_with("25006"), "{told}");
+    client.batch_execute("ROLLBACK").await.unwrap();
+    assert_eq!(value(&client, "SELECT count(*) FROM t").await, "1");
+}

@@ -5,6 +5,7 @@
 mod support;
 
 mod affinity;
+mod catalog;
 mod clean;
 mod consistency;
 mod failures;

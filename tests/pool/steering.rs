@@ -268,3 +268,45 @@ async fn a_position_is_not_told_before_what_goes_before_it_is_done() {
     let later = format!("SELECT '{}'::pg_lsn > '{}'::pg_lsn", lsn(&after), lsn(&inside));
     assert_eq!(value(&client, &later).await, "t");
 }
+
+async fn explained(client: &Client, sql: &str) -> Vec<String> {
+    let rows = client.query(sql, &[]).await.unwrap();
+    let prepared: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    let simple: Vec<String> = client
+        .simple_query(sql)
+        .await
+        .unwrap()
+        .iter()
+        .filter_map(|message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+            _ => None,
+        })
+        .collect();
+    assert_eq!((simple.len(), &simple[1]), (prepared.len(), &prepared[1]), "{simple:?}");
+    simple
+}
+
+#[tokio::test]
+async fn explain_says_where_a_statement_would_go_and_runs_nothing() {
+    let servers = three().await;
+    let keys = "consistency = \"session\"";
+    let running = patient(&servers, keys).weight("c", 0).start().await;
+    let client = running.connect().await;
+    let lines = explained(&client, "EXPLAIN (TIDEGATE) SELECT a FROM t WHERE a = 7").await;
+    assert!(lines[0].starts_with("Route: b (fresh_replica): a read"), "{lines:?}");
+    assert_eq!(lines[1], "Reads: consistency session, max_staleness 3600s");
+    let ends = ["is no replica", "may answer it", "has weight 0"];
+    assert!(lines[2..].iter().zip(ends).all(|(line, end)| line.ends_with(end)), "{lines:?}");
+    let lines = explained(&client, "EXPLAIN (TIDEGATE) DELETE FROM t").await;
+    assert!(lines[0].starts_with("Route: a (write): "), "{lines:?}");
+    assert_eq!(value(&client, READ).await, "7");
+    let sql = "/* tidegate: route=c */ EXPLAIN (TIDEGATE) TABLE t";
+    // The session has seen another replica just now.
+    until("a replica that shows no less", async || {
+        explained(&client, sql).await[0].starts_with("Route: c (asked): ")
+    })
+    .await;
+    client.batch_execute("BEGIN; LOCK TABLE t").await.unwrap();
+    let lines = explained(&client, "EXPLAIN (TIDEGATE) TABLE t").await;
+    assert!(lines.iter().any(|line| line.contains("its transaction is open")), "{lines:?}");
+}

@@ -26,6 +26,7 @@ pub struct Wanted {
     sections: String,
     cluster: String,
     top: String,
+    monitor: &'static str,
 }
 
 /// A proxy in front of `cluster`, all ports of its own, users trusted unless told otherwise.
@@ -44,6 +45,7 @@ pub fn proxy_to(nodes: &[(&str, SocketAddr)]) -> Wanted {
         sections: String::new(),
         cluster: String::new(),
         top: String::new(),
+        monitor: "postgres",
     }
 }
 
@@ -92,6 +94,12 @@ impl Wanted {
         self
     }
 
+    /// Has the nodes watched by this user.
+    pub fn monitored_by(mut self, user: &'static str) -> Wanted {
+        self.monitor = user;
+        self
+    }
+
     /// Adds a key of the cluster itself: `with_cluster("databases = [\"a\"]")`.
     pub fn with_cluster(mut self, key: &str) -> Wanted {
         writeln!(self.cluster, "{key}").expect("a String");
@@ -116,7 +124,7 @@ impl Wanted {
             let node = format!("name = \"{name}\", address = \"{address}\", weight = {weight}");
             writeln!(text, "  {{ {node}{more} }},").expect("a String");
         }
-        text.push_str("]\nmonitor = { user = \"postgres\" }\n");
+        writeln!(text, "]\nmonitor = {{ user = \"{}\" }}", self.monitor).expect("a String");
         text.push_str(&self.cluster);
         text.push_str(&self.sections.replace(ROUTE, &format!("{ROUTE}{}", self.consistency())));
         if !self.sections.contains(ROUTE) {

@@ -13,6 +13,7 @@ use tidegate::topology::{NodeId, NodeSet, Snapshot};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub const SETTINGS: Settings = Settings {
+    idle_interval: Duration::from_millis(50),
     shortest_interval: Duration::from_millis(1),
     interval: Duration::from_millis(20),
     probe_timeout: Duration::from_secs(2),

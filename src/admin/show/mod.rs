@@ -2,6 +2,7 @@
 //!
 //! Names of columns are PgBouncer's where they mean the same, so that tools made for it work.
 
+mod catalog;
 mod clients;
 mod config;
 mod databases;
@@ -40,6 +41,7 @@ pub(super) static SHOWS: &[Show] = &[
     prepared::SHOW,
     nodes::SHOW,
     databases::SHOW,
+    catalog::SHOW,
     stats::SHOW,
     listen::SHOW,
     lists::SHOW,

@@ -5,9 +5,10 @@ use super::{Client, Leaving};
 use crate::pg::cluster::{Errand, Found};
 use crate::pg::exchange::{Ended, planner};
 use crate::pg::registry::{CancelTarget, ClientState, LastRoute};
-use crate::pg::session::batch::End;
+use crate::pg::session::batch::{End, Item};
 use crate::pg::session::receive::Hope;
 use crate::pg::session::{Session, Tx};
+use crate::pg::wire::{self, HEADER};
 use crate::refusal::Refusal;
 use crate::route::Wants;
 use crate::topology::NodeSet;
@@ -31,11 +32,16 @@ impl Client {
     /// Has the batch answered by a server, by another one if the first cannot.
     pub(super) async fn perform(&mut self) -> Result<(), Leaving> {
         self.batch.empties().for_each(|database| self.cluster.close_idle(database));
+        if self.batch.defines() {
+            self.define();
+        }
         let mut tries = Tries::default();
-        let mut fresh = false;
+        // Nothing was asked of the server yet that another one could not be asked.
+        let mut fresh = self.begun.is_some();
         loop {
             if self.link.is_none() {
                 if let Err(refusal) = self.find_server(tries.avoid).await? {
+                    self.begun = None;
                     return self.turn_down(&refusal);
                 }
                 fresh = true;
@@ -53,6 +59,9 @@ impl Client {
             if self.batch.listens {
                 Box::pin(self.prepare_to_hear()).await;
             }
+            // An answer of ours asks nothing of the server.
+            let ours = self.begun.is_some() && self.session.is_local(&self.batch);
+            let begun = self.begin_of_batch().filter(|_| self.reads_elsewhere());
             self.flow.open = self.batch.end == Some(End::Open);
             self.send_batch();
             if hope == Hope::None {
@@ -64,6 +73,9 @@ impl Client {
             }
             if hope != Hope::None {
                 self.drop_batch();
+            }
+            if !ours {
+                self.begun = begun.filter(|_| self.session.tx == Tx::Open);
             }
             return match ended {
                 Ended::Done => Ok(()),
@@ -77,13 +89,17 @@ impl Client {
         let renewal = !tries.renewed && self.batch.is_renewable() && self.batch.is_atomic();
         match self.is_movable() {
             true => {
-                let standby = !self.shuns_primary
-                    && self.node.is_some_and(|node| self.cluster.is_replica(node));
+                let standby = !self.shuns_primary && self.reads_elsewhere();
                 Hope::Elsewhere { renewal, standby }
             }
             false if renewal => Hope::Renewal,
             false => Hope::None,
         }
+    }
+
+    /// The server is a replica.
+    fn reads_elsewhere(&self) -> bool {
+        self.node.is_some_and(|node| self.cluster.is_replica(node))
     }
 
     /// What the server has to know ahead of the batch: the session's parameters, and statements
@@ -100,6 +116,7 @@ impl Client {
         if self.session.tx == Tx::Idle {
             self.send_ahead(Session::listen_ahead);
         }
+        self.begin_again().await?;
         if self.send_ahead(Session::prepare) {
             self.exchange_ahead().await?;
         }
@@ -122,7 +139,7 @@ impl Client {
         })
     }
 
-    async fn exchange_ahead(&mut self) -> Result<(), Ended> {
+    pub(super) async fn exchange_ahead(&mut self) -> Result<(), Ended> {
         match poll_fn(|cx| self.poll_exchange(cx)).await {
             Ended::Done => Ok(()),
             ended => Err(ended),
@@ -140,7 +157,10 @@ impl Client {
         match self.node.filter(|node| hope.is_elsewhere() && self.cluster.is_replica(*node)) {
             Some(node) => {
                 tries.avoid.insert(node);
-                self.let_go();
+                match self.session.tx {
+                    Tx::Idle => self.let_go(),
+                    _ => self.drop_server(),
+                }
                 true
             }
             None if !tries.renewed && self.batch.is_renewable() => {
@@ -200,6 +220,7 @@ impl Client {
             }
             if matches!(ended, Ended::Retry(fault) if fault.is_of_a_standby()) {
                 *avoid = self.cluster.replicas();
+                self.remember_refusal();
             }
             if matches!(ended, Ended::ServerLost(_)) {
                 self.cluster.monitor.report_failure(node, "connection lost");
@@ -208,6 +229,29 @@ impl Client {
         self.cluster.counters.retries.with(reason).increment();
         tracing::debug!(client = self.entry.id, ?ended, "a read is asked of another node");
         self.drop_server();
+    }
+
+    /// A replica refused the batch: statements like its own go to the primary at once. Which of
+    /// several it was is not known, and a read loses little by being there.
+    fn remember_refusal(&self) {
+        let (classifier, catalog) = (&self.cluster.classifier, self.pools.catalog.current());
+        let mut rest = &self.input[..];
+        for frame in &self.batch.frames {
+            let (this, next) = rest.split_at(frame.here.min(rest.len()));
+            rest = next;
+            match &frame.item {
+                Item::Query(_) => {
+                    if let Some((sql, _)) = this.get(HEADER..).and_then(wire::cstr) {
+                        classifier.remember(sql, &catalog);
+                    }
+                }
+                Item::Bind { statement: Some(statement), .. } => {
+                    statement.refuse();
+                    classifier.remember(statement.query(), &catalog);
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Routes the batch and leases a server for it.

@@ -66,6 +66,8 @@ impl Cluster {
         let mut changes = None;
         loop {
             let decision = self.decide(&errand, &live, (started, Instant::now()));
+            let primary = self.monitor.published().load().primary.map(Target::Node);
+            let replica = errand.wants == Wants::Read && Some(decision.to) != primary;
             let cause = match decision.to {
                 Target::Node(node) => match self.lease(pools, node).await {
                     Ok(lease) if self.is_paused() => {
@@ -76,7 +78,7 @@ impl Cluster {
                     Ok(lease) => return Ok(Found { lease, decision, node }),
                     Err(PoolError::Connect(error)) if error.is_node_failure() => {
                         self.monitor.report_failure(node, &error.to_string());
-                        if self.monitor.snapshot().primary != Some(node) {
+                        if replica {
                             errand.avoid.insert(node);
                             continue;
                         }
@@ -125,6 +127,36 @@ impl Cluster {
             fallback: Fallback::Wait,
             tie: errand.turn,
         }
+    }
+
+    /// Where such work would go now, and each node's part in it.
+    pub fn explain(&self, errand: &Errand) -> Vec<String> {
+        let (seen, live, now) = (self.monitor.snapshot(), self.live.load(), Instant::now());
+        let ask = Ask { fallback: live.route.fallback, ..self.ask(errand, &live, now) };
+        let decision = route::route(&ask, &seen, now);
+        let to = match decision.to {
+            Target::Node(node) => self.node_name(node),
+            Target::Nobody => "nowhere".into(),
+        };
+        let because = decision.because;
+        let mut lines = vec![
+            format!("Route: {to} ({}): {}", because.name(), because.explain()),
+            format!(
+                "Reads: consistency {}, max_staleness {:?}",
+                ask.consistency.name(),
+                ask.max_staleness
+            ),
+        ];
+        lines.extend(seen.nodes.iter().map(|node| {
+            let age = node.fresh_as_of.map(|fresh| now.saturating_duration_since(fresh));
+            let age = age.map_or("of unknown age".into(), |age| format!("at most {age:.1?} old"));
+            let part = match route::why_not(&ask, node, now) {
+                None => "may answer it",
+                Some(obstacle) => obstacle.explain(),
+            };
+            format!("  {}: {}, {age}: {part}", node.name, node.role.name())
+        }));
+        lines
     }
 
     fn patience(&self, because: Because, live: &Live) -> Duration {

@@ -177,6 +177,13 @@ impl Outgoing<'_> {
         self.owed.push(Owed::Replay);
     }
 
+    /// A BEGIN of ours in the place of one that the client sent to another server.
+    pub fn begin(&mut self, sql: &[u8]) {
+        self.backend.prepared.unnamed = None;
+        wire::put_query(self.out, sql);
+        self.owed.push(Owed::Begin);
+    }
+
     /// `currval` is about what this session did.
     pub fn forget_sequences(&mut self) {
         self.run("DISCARD SEQUENCES");

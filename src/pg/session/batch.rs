@@ -169,6 +169,14 @@ impl Batch {
         self.executed().any(|analysis| analysis.steps.iter().any(asked))
     }
 
+    /// What EXPLAIN is asked about, and the hint's wishes are those of the batch.
+    pub fn explains(&self) -> Option<&Analysis> {
+        self.executed().flat_map(|analysis| &analysis.steps).find_map(|step| match step {
+            Step::Explain(explained) => Some(&**explained),
+            _ => None,
+        })
+    }
+
     /// The single statement of a batch that is one simple query.
     pub fn only_query(&self) -> Option<&Arc<Analysis>> {
         match self.frames.as_slice() {
@@ -225,6 +233,11 @@ impl Batch {
             Item::Bind { statement: Some(statement), .. } => Some(&*statement.analysis),
             _ => None,
         })
+    }
+
+    /// It may change what names mean.
+    pub fn defines(&self) -> bool {
+        self.any_step(&Step::Defines)
     }
 
     /// Databases that nobody may be connected to when it runs.

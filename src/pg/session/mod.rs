@@ -22,6 +22,7 @@ use crate::route::Known;
 use crate::sql::{Analysis, Pin, Step};
 use crate::topology::Position;
 use hears::Hears;
+use plan::Question;
 use proof::{Doubt, Residue};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -104,6 +105,8 @@ type Names = HashMap<Box<[u8]>, Named, foldhash::fast::RandomState>;
 pub struct Session {
     pub variables: Variables,
     pub tx: Tx,
+    /// The running transaction, explicit or not, has failed.
+    aborted: bool,
     /// Why the server connection cannot go back; the first reason that came up.
     pub pin: Option<Pin>,
     /// What the next session must not find on the server.
@@ -120,6 +123,8 @@ pub struct Session {
     pub known: Known,
     /// The position that it asked for last, as a token.
     pub position: String,
+    /// The answer to the EXPLAIN that it asked for last, line by line.
+    pub explained: Vec<String>,
     /// The position that it was told to be lost.
     pub lost: Option<Arc<Position>>,
     /// What it wants of its reads.
@@ -144,6 +149,7 @@ impl Session {
         Session {
             variables: Variables::new(startup),
             tx: Tx::Idle,
+            aborted: false,
             pin,
             residue: None,
             hears: None,
@@ -152,6 +158,7 @@ impl Session {
             doubt: None,
             known: Known::default(),
             position: String::new(),
+            explained: Vec::new(),
             lost: None,
             standing: None,
             renews: false,
@@ -181,6 +188,18 @@ impl Session {
         }
     }
 
+    /// Puts the same statement with another verdict in the place of the one of this name.
+    fn judge_anew(&mut self, name: &[u8], statement: Arc<Statement>) {
+        match name {
+            [] => self.unnamed = Some(statement),
+            _ => {
+                if let Some(named) = self.named.get_mut(name) {
+                    named.statement = statement;
+                }
+            }
+        }
+    }
+
     fn define(&mut self, name: &[u8], statement: Arc<Statement>) {
         self.numbers += 1;
         self.named.insert(name.into(), Named { statement, seen: false, number: self.numbers });
@@ -205,7 +224,14 @@ impl Session {
         }
     }
 
-    /// The value of a parameter of ours for this session; `other`: of those that it does not keep.
+    /// The rows of the answer to a question; `other`: the values that the session does not keep.
+    fn told(&self, question: Question<'_>, other: &dyn Fn(&str) -> String) -> Vec<String> {
+        match question {
+            Question::Show(name) => vec![self.shown(name, other)],
+            Question::Explain(_) => self.explained.clone(),
+        }
+    }
+
     fn shown(&self, name: &str, other: &dyn Fn(&str) -> String) -> String {
         match self.variables.current().get(name) {
             _ if name == "tidegate.position" => self.position.clone(),
@@ -246,6 +272,7 @@ impl Session {
             | Step::ListsChannels
             | Step::Begin { .. }
             | Step::DiscardOther
+            | Step::Explain(_)
             | Step::ShowTidegate(_) => {}
             Step::Commit | Step::Rollback => {
                 // PREPARE TRANSACTION keeps what the transaction set.
@@ -264,6 +291,7 @@ impl Session {
                 self.hear_of(step);
             }
             Step::RollbackTo(name) => {
+                self.aborted = false;
                 self.variables.rollback_to(name);
                 self.hear_of(step);
             }
@@ -302,11 +330,13 @@ impl Session {
     }
 
     fn commit(&mut self) {
+        self.aborted = false;
         self.variables.commit();
         self.hear_of(&Step::Commit);
     }
 
     fn rollback(&mut self) {
+        self.aborted = false;
         self.variables.rollback();
         self.hear_of(&Step::Rollback);
         self.doubts(Doubt::Pin);
@@ -328,7 +358,11 @@ impl Session {
     /// ReadyForQuery said so.
     fn ready(&mut self, tx: Tx) {
         if tx == Tx::Idle {
-            self.commit();
+            // A COMMIT that failed ends its transaction, too.
+            match self.aborted {
+                true => self.rollback(),
+                false => self.commit(),
+            }
             self.portal = None;
             self.portals.clear();
         }

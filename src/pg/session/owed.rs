@@ -53,6 +53,8 @@ pub enum Owed {
     },
     /// Our own simple query ahead of the client's work; its answers are swallowed.
     Replay,
+    /// A BEGIN of ours, of a transaction that the client is in.
+    Begin,
     Function,
     /// Bytes that the client gets from us at this place.
     Say(Bytes, Option<Undo>),

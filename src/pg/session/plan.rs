@@ -4,11 +4,12 @@ use super::batch::{Batch, End, Item, Planned};
 use super::undo::Undo;
 use super::wishes::Wanted;
 use super::{Named, Session};
-use crate::pg::statement::{Place, Statement, Statements};
+use crate::pg::statement::{Judged, Place, Statement, Statements};
 use crate::pg::wire::{self, HEADER, ParseBody, WireError};
 use crate::refusal::Refusal;
 use crate::route::Places;
-use crate::sql::{self, Analysis, Classifier, Hint, Pin, SetValue, Step, Why};
+use crate::sql::{self, Analysis, Catalog, Classifier, Hint, Pin, SetValue, Step, Why};
+use arc_swap::Guard;
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -33,6 +34,8 @@ pub const SHOWN: [&str; 7] = [
 /// What planning needs besides the session itself.
 pub struct Planner<'a> {
     pub classifier: &'a Classifier,
+    /// What the names in texts mean.
+    pub catalog: Guard<Arc<Catalog>>,
     pub statements: &'a Statements,
     /// The words for places in hints and settings.
     pub places: &'a Places,
@@ -106,7 +109,7 @@ impl Planner<'_> {
                     if let Some(hint) = sql::hint(sql) {
                         self.take_hint(batch, &hint);
                     }
-                    self.classifier.analyse(sql)
+                    self.classifier.analyse(sql, &self.catalog)
                 }
                 _ => {
                     let what = "the query is not one NUL-terminated string";
@@ -144,11 +147,32 @@ impl Planner<'_> {
     /// The statement of this text. Where a temporary table may hide another one, it is the
     /// session's alone.
     fn statement(&self, session: &mut Session, content: &[u8], query: &[u8]) -> Arc<Statement> {
-        let analyse = || self.classifier.analyse(query);
+        let judge = || self.judge(query);
         if session.pin == Some(Pin::TemporaryObject) {
-            return self.statements.alone(content, analyse());
+            return self.statements.alone(content, judge());
         }
-        self.statements.intern(self.place(session), content, analyse)
+        self.statements.intern(self.place(session), content, self.catalog.number(), judge)
+    }
+
+    fn judge(&self, query: &[u8]) -> Judged {
+        let analysis = self.classifier.analyse(query, &self.catalog);
+        Judged { analysis, catalog: self.catalog.number() }
+    }
+
+    /// The statement of this name, judged by the catalog of now.
+    fn up_to_date(
+        &self,
+        session: &mut Session,
+        name: &[u8],
+        statement: Arc<Statement>,
+    ) -> Arc<Statement> {
+        if statement.catalog == self.catalog.number() {
+            return statement;
+        }
+        let judged = self.judge(statement.query());
+        let new = self.statements.judge_anew(self.place(session), &statement, judged);
+        session.judge_anew(name, new.clone());
+        new
     }
 
     fn place(&self, session: &mut Session) -> Place {
@@ -195,6 +219,7 @@ impl Planner<'_> {
         let (portal, name, _) =
             wire::parse_bind(body).ok_or(WireError::Malformed { tag: b'B', what })?;
         let (statement, seen) = session.look_at(name).unzip();
+        let statement = statement.map(|known| self.up_to_date(session, name, known));
         batch.look_at(seen, name);
         match &statement {
             Some(statement) => self.count_statement(batch, statement),
@@ -214,6 +239,7 @@ impl Planner<'_> {
             self.take_hint(batch, hint);
         }
         self.count(batch, &statement.analysis);
+        batch.primary = batch.primary.or(statement.primary());
     }
 
     /// Adds a statement to the batch, after a look at what it wants of the proxy itself.
@@ -326,10 +352,38 @@ fn check_show(name: &str, statements: usize) -> Result<(), Refusal> {
     }
 }
 
-/// The name asked for when a statement is a single `SHOW tidegate.…`.
-pub fn asks_proxy(analysis: &Analysis) -> Option<&str> {
+/// What a statement asks of the proxy itself.
+#[derive(Clone, Copy, Debug)]
+pub enum Question<'a> {
+    /// `SHOW tidegate.…`
+    Show(&'a str),
+    /// `EXPLAIN (TIDEGATE) …`
+    Explain(&'a Analysis),
+}
+
+impl Question<'_> {
+    /// The name of the one column of the answer.
+    pub fn column(self) -> String {
+        match self {
+            Question::Show(name) => name.to_owned(),
+            Question::Explain(_) => "QUERY PLAN".to_owned(),
+        }
+    }
+
+    /// The tag of the answer.
+    pub fn tag(self) -> &'static str {
+        match self {
+            Question::Show(_) => "SHOW",
+            Question::Explain(_) => "EXPLAIN",
+        }
+    }
+}
+
+/// What a statement asks of the proxy, if that is all that it does.
+pub fn asks_proxy(analysis: &Analysis) -> Option<Question<'_>> {
     match analysis.steps.as_slice() {
-        [Step::ShowTidegate(name)] => Some(name),
+        [Step::ShowTidegate(name)] => Some(Question::Show(name)),
+        [Step::Explain(explained)] => Some(Question::Explain(explained)),
         _ => None,
     }
 }

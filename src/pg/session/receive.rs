@@ -195,7 +195,7 @@ impl Session {
             return Err(from.unexpected(header.tag));
         };
         match (head, header.tag) {
-            (Owed::Replay, b'C' | b'T') => Ok(Passage::Swallow),
+            (Owed::Replay | Owed::Begin, b'C' | b'T') => Ok(Passage::Swallow),
             (Owed::Query { analysis, step, .. }, b'C') => {
                 self.copying = false;
                 let effect = analysis.steps.get(*step).cloned();
@@ -340,16 +340,14 @@ impl Session {
             _ => None,
         };
         match from.owed.head() {
-            Some(Owed::Replay) => return Err(Desync::Replay(fault.message)),
+            Some(Owed::Replay | Owed::Begin) => return Err(Desync::Replay(fault.message)),
             Some(Owed::Query { .. } | Owed::Function) => {}
             _ => {
                 let (session, backend) = (&mut *self, &mut *from.backend);
                 from.owed.fail(|before, entry| session.failed(before, entry, backend));
             }
         }
-        if self.tx == Tx::Idle {
-            self.rollback();
-        }
+        self.aborted = true;
         if stale {
             let mut out = BytesMut::new();
             wire::put_stale_plan(&mut out);
@@ -386,6 +384,10 @@ impl Session {
         match from.owed.pop() {
             Some(Owed::Replay | Owed::OurSync) => return Ok(Passage::Swallow),
             Some(Owed::Query { .. } | Owed::Function | Owed::Sync) => {}
+            Some(Owed::Begin) => {
+                self.ready(tx);
+                return Ok(Passage::Swallow);
+            }
             other => {
                 let awaited = format!("{other:?}");
                 return Err(Desync::Unexpected { tag: b'Z', awaited });
@@ -414,7 +416,7 @@ impl Incoming<'_> {
         self.flow.hope != Hope::None
             && self.flow.left == 0
             && match self.owed.head() {
-                None | Some(Owed::Replay | Owed::OurSync) => false,
+                None | Some(Owed::Replay | Owed::Begin | Owed::OurSync) => false,
                 Some(
                     Owed::Parse { ours: true, .. }
                     | Owed::Close { ours: true, .. }
@@ -442,7 +444,7 @@ impl Incoming<'_> {
 
     fn unless_replaying(&mut self) -> Passage {
         match self.owed.head() {
-            Some(Owed::Replay) => Passage::Swallow,
+            Some(Owed::Replay | Owed::Begin) => Passage::Swallow,
             _ => Passage::Forward,
         }
     }

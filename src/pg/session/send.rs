@@ -79,10 +79,12 @@ impl Session {
     }
 
     fn send_query(&mut self, analysis: &Arc<Analysis>, bytes: &[u8], to: &mut Outgoing<'_>) {
-        if let Some(name) = plan::asks_proxy(analysis) {
-            let value = self.shown(name, to.show);
-            let column = name.to_owned();
-            to.say(|b| wire::put_text_row(b, &column, &value, "SHOW"));
+        if let Some(question) = plan::asks_proxy(analysis) {
+            let rows = self.told(question, to.show);
+            to.say(|b| {
+                wire::put_row_description(b, &question.column());
+                wire::put_text_rows(b, &rows, question.tag());
+            });
             let status = self.tx.status();
             return to.say(|b| wire::put_ready(b, status));
         }
@@ -189,11 +191,10 @@ impl Session {
         bytes: &[u8],
         to: &mut Outgoing<'_>,
     ) {
-        if let Some(name) = statement.and_then(|s| plan::asks_proxy(&s.analysis)) {
-            let column = name.to_owned();
+        if let Some(question) = statement.and_then(|s| plan::asks_proxy(&s.analysis)) {
             return to.say(|b| {
                 wire::put_frame(b, b't', |b| b.put_u16(0));
-                wire::put_row_description(b, &column);
+                wire::put_row_description(b, &question.column());
             });
         }
         if statement.is_some_and(|s| to.backend.prepared.has_differing(s.id)) {
@@ -226,16 +227,9 @@ impl Session {
     ) {
         let portal = wire::cstr(body).map_or(&[][..], |(name, _)| name);
         let effect = self.portal_effect(portal);
-        if let Some(name) = effect.as_ref().and_then(|a| plan::asks_proxy(a)) {
-            let value = self.shown(name, to.show);
-            return to.say(|b| {
-                wire::put_frame(b, b'D', |b| {
-                    b.put_u16(1);
-                    b.put_u32(value.len() as u32);
-                    b.put_slice(value.as_bytes());
-                });
-                wire::put_command_complete(b, "SHOW");
-            });
+        if let Some(question) = effect.as_ref().and_then(|a| plan::asks_proxy(a)) {
+            let rows = self.told(question, to.show);
+            return to.say(|b| wire::put_text_rows(b, &rows, question.tag()));
         }
         if let Some(Undo::All(forgotten)) = &mut undo {
             forgotten.on_server = std::mem::take(&mut to.backend.prepared);
@@ -250,9 +244,8 @@ impl Session {
             b'D' => {
                 let portal = wire::cstr(&body[1..]).map_or(&[][..], |(name, _)| name);
                 let effect = self.portal_effect(portal);
-                if let Some(name) = effect.as_ref().and_then(|a| plan::asks_proxy(a)) {
-                    let column = name.to_owned();
-                    return to.say(|b| wire::put_row_description(b, &column));
+                if let Some(question) = effect.as_ref().and_then(|a| plan::asks_proxy(a)) {
+                    return to.say(|b| wire::put_row_description(b, &question.column()));
                 }
                 to.owed.push(Owed::Describe);
             }

@@ -117,14 +117,15 @@ pub fn put_negotiate(out: &mut BytesMut, minor: u32, unknown: &[&[u8]]) {
     });
 }
 
-/// A one-column, one-row text answer without ReadyForQuery: RowDescription, DataRow, tag.
-pub fn put_text_row(out: &mut BytesMut, column: &str, value: &str, tag: &str) {
-    put_row_description(out, column);
-    put_frame(out, b'D', |b| {
-        b.put_u16(1);
-        b.put_u32(value.len() as u32);
-        b.put_slice(value.as_bytes());
-    });
+/// Rows of one text column, and the tag behind them.
+pub fn put_text_rows(out: &mut BytesMut, rows: &[String], tag: &str) {
+    for value in rows {
+        put_frame(out, b'D', |b| {
+            b.put_u16(1);
+            b.put_u32(value.len() as u32);
+            b.put_slice(value.as_bytes());
+        });
+    }
     put_command_complete(out, tag);
 }
 

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::super::analysis::SetValue;
 use super::*;
 use crate::sql::Pin;
+use crate::sql::names::Names;
 
 /// The statements of the corpus, each with the word in front of it.
 fn corpus() -> Vec<(&'static str, String)> {
@@ -29,7 +30,8 @@ fn word(analysis: &Analysis) -> &'static str {
 }
 
 fn by_grammar(sql: &[u8]) -> Analysis {
-    classify(sql, &Functions::new(&[], &[])).analysis
+    let functions = Functions::new(&[], &[]);
+    classify(sql, Names { functions: &functions, catalog: &Catalog::default() }).analysis
 }
 
 #[test]
@@ -38,12 +40,16 @@ fn the_corpus_is_answered_as_written_there() {
     let mut wrong = Vec::new();
     for (expected, sql) in corpus() {
         for turn in ["grammar", "cache"] {
-            let found = classifier.analyse(sql.as_bytes());
+            let found = classifier.analyse(sql.as_bytes(), &Catalog::default());
             if word(&found) != expected {
                 wrong.push(format!("{sql}: {} by {turn}, expected {expected}", word(&found)));
             }
         }
-        assert_eq!(*classifier.analyse(sql.as_bytes()), by_grammar(sql.as_bytes()), "{sql}");
+        assert_eq!(
+            *classifier.analyse(sql.as_bytes(), &Catalog::default()),
+            by_grammar(sql.as_bytes()),
+            "{sql}"
+        );
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let stats = classifier.stats();
@@ -62,10 +68,10 @@ fn reset_by_set(name: &str) -> Step {
 fn check_steps(table: &[(&str, Step)]) {
     let classifier = classifier();
     for (sql, step) in table {
-        let found = classifier.analyse(sql.as_bytes());
+        let found = classifier.analyse(sql.as_bytes(), &Catalog::default());
         let expected = if *step == Step::Plain { vec![] } else { vec![step.clone()] };
         assert_eq!(found.steps, expected, "{sql}");
-        assert_eq!(classifier.analyse(sql.as_bytes()), found, "{sql}, again");
+        assert_eq!(classifier.analyse(sql.as_bytes(), &Catalog::default()), found, "{sql}, again");
     }
 }
 
@@ -215,7 +221,7 @@ fn the_session_learns_of_transactions_and_resets() {
 
 #[test]
 fn several_statements_have_a_step_each() {
-    let found = classifier().analyse(b"BEGIN; SET a.b = 1; SELECT 1; COMMIT");
+    let found = classifier().analyse(b"BEGIN; SET a.b = 1; SELECT 1; COMMIT", &Catalog::default());
     let begin = Step::Begin { read_only: None };
     assert_eq!(found.steps, [begin, set("a.b", "1"), Step::Plain, Step::Commit]);
     assert_eq!(found.primary, Some(Why::Transaction));
@@ -224,8 +230,8 @@ fn several_statements_have_a_step_each() {
 #[test]
 fn what_is_too_long_is_not_looked_at() {
     let classifier = Classifier::new(&Settings { max_statement: 8, ..Settings::default() });
-    assert_eq!(classifier.analyse(b"SELECT 1").primary, None);
-    let found = classifier.analyse(b"SELECT 12");
+    assert_eq!(classifier.analyse(b"SELECT 1", &Catalog::default()).primary, None);
+    let found = classifier.analyse(b"SELECT 12", &Catalog::default());
     assert_eq!((found.primary, &found.steps[..]), (Some(Why::Unseen), &[Step::Hidden][..]));
 }
 
@@ -233,10 +239,19 @@ fn what_is_too_long_is_not_looked_at() {
 fn other_encodings_are_read_but_nothing_is_replayed_from_them() {
     let classifier = classifier();
     for _ in 0..2 {
-        assert_eq!(word(&classifier.analyse(b"SELECT 'M\xfcnchen' FROM stra\xdfe")), "read");
-        assert_eq!(word(&classifier.analyse(b"DELETE FROM stra\xdfe")), "write");
-        assert_eq!(word(&classifier.analyse(b"SELECT '\x95\\' FROM stra\xdfe")), "unparsed");
-        let found = classifier.analyse(b"SET a.b = 'M\xfcnchen'");
+        assert_eq!(
+            word(&classifier.analyse(b"SELECT 'M\xfcnchen' FROM stra\xdfe", &Catalog::default())),
+            "read"
+        );
+        assert_eq!(
+            word(&classifier.analyse(b"DELETE FROM stra\xdfe", &Catalog::default())),
+            "write"
+        );
+        assert_eq!(
+            word(&classifier.analyse(b"SELECT '\x95\\' FROM stra\xdfe", &Catalog::default())),
+            "unparsed"
+        );
+        let found = classifier.analyse(b"SET a.b = 'M\xfcnchen'", &Catalog::default());
         assert_eq!(found.steps, [Step::Hidden]);
     }
 }
@@ -249,14 +264,16 @@ fn a_refused_read_is_remembered_as_a_write_by_every_thread() {
     let shared = classifier.clone();
     let other = std::thread::spawn(move || {
         while asked.recv().is_ok() {
-            answer.send(shared.analyse(b"SELECT * FROM v WHERE a = 1").primary).unwrap();
+            answer
+                .send(shared.analyse(b"SELECT * FROM v WHERE a = 1", &Catalog::default()).primary)
+                .unwrap();
         }
     });
     ask.send(()).unwrap();
     assert_eq!(answered.recv().unwrap(), None);
-    classifier.remember(b"SELECT * FROM v WHERE a = 2", Why::Function);
+    assert!(classifier.remember(b"SELECT * FROM v WHERE a = 2", &Catalog::default()));
     ask.send(()).unwrap();
-    assert_eq!(answered.recv().unwrap(), Some(Why::Function));
+    assert_eq!(answered.recv().unwrap(), Some(Why::Refused));
     drop(ask);
     other.join().unwrap();
 }
@@ -282,10 +299,13 @@ fn nesting_ends_in_an_answer_and_not_in_a_stack_overflow() {
                 nested("a[", "1", "]", times),
                 nested("/*", "1", "*/", times),
             ] {
-                classifier.analyse(sql.as_bytes());
+                classifier.analyse(sql.as_bytes(), &Catalog::default());
             }
         }
-        word(&classifier.analyse(nested("1+", "nextval('s')", "", 100_000).as_bytes()))
+        word(
+            &classifier
+                .analyse(nested("1+", "nextval('s')", "", 100_000).as_bytes(), &Catalog::default()),
+        )
     };
     let thread = std::thread::Builder::new().stack_size(1 << 20).spawn(run).unwrap();
     assert_eq!(thread.join().unwrap(), "function");
@@ -301,10 +321,12 @@ fn gap() -> impl Strategy<Value = String> {
 }
 
 fn string() -> impl Strategy<Value = String> {
-    ("[a-z;'\"$ \\-/*ü\n]{0,12}", 0..4).prop_map(|(text, kind)| match kind {
+    ("[a-z;'\"$ \\-/*ü\n]{0,12}", 0..6).prop_map(|(text, kind)| match kind {
         0 => format!("'{}'", text.replace('\'', "''")),
         1 => format!("E'{}\\''", text.replace('\'', "\\'")),
         2 => format!("$quoted${text}$quoted$"),
+        3 => format!("U&'{}\\0041'", text.replace('\'', "''")),
+        4 => format!("$$ {} $$", text.replace('$', "'")),
         _ => format!("'{}'\n '--'", text.replace('\'', "''")),
     })
 }
@@ -314,6 +336,8 @@ fn number() -> impl Strategy<Value = String> {
         (0..999_999_999_u32).prop_map(|n| n.to_string()),
         (0..99_u32, 0..99_u32).prop_map(|(a, b)| format!("{a}.{b}e-{b}")),
         Just("0xff".to_owned()),
+        Just("0o17".to_owned()),
+        (0..999_u32).prop_map(|n| format!("{n}_000")),
         Just("99999999999999999999".to_owned()),
         Just("$7".to_owned()),
     ]
@@ -424,11 +448,11 @@ proptest! {
         let classifier = Classifier::new(&Settings::default());
         for (_, other) in corpus() {
             if other.len() < 20 {
-                classifier.analyse(other.as_bytes());
+                classifier.analyse(other.as_bytes(), &Catalog::default());
             }
         }
-        prop_assert_eq!(&*classifier.analyse(sql.as_bytes()), &found);
-        prop_assert_eq!(&*classifier.analyse(sql.as_bytes()), &found);
+        prop_assert_eq!(&*classifier.analyse(sql.as_bytes(), &Catalog::default()), &found);
+        prop_assert_eq!(&*classifier.analyse(sql.as_bytes(), &Catalog::default()), &found);
     }
 
     #[test]
@@ -437,7 +461,7 @@ proptest! {
         for sql in &texts {
             let found = by_grammar(sql.as_bytes());
             if found.primary != Some(Why::Unparsed) {
-                prop_assert_eq!(&*classifier.analyse(sql.as_bytes()), &found, "{}", sql);
+                prop_assert_eq!(&*classifier.analyse(sql.as_bytes(), &Catalog::default()), &found, "{}", sql);
             }
         }
     }
@@ -447,12 +471,12 @@ proptest! {
     fn what_is_cached_is_what_the_grammar_says(texts in prop::collection::vec(spliced(), 20)) {
         let classifier = classifier();
         for (_, sql) in corpus() {
-            classifier.analyse(sql.as_bytes());
+            classifier.analyse(sql.as_bytes(), &Catalog::default());
         }
         for sql in &texts {
             let found = by_grammar(sql.as_bytes());
             if found.primary != Some(Why::Unparsed) {
-                prop_assert_eq!(&*classifier.analyse(sql.as_bytes()), &found, "{}", sql);
+                prop_assert_eq!(&*classifier.analyse(sql.as_bytes(), &Catalog::default()), &found, "{}", sql);
             }
         }
     }
