@@ -106,7 +106,7 @@ fn cluster_view(cluster: &Seen<'_>, engine: &str, databases: Option<&[Arc<str>]>
 fn node(node: &NodeView, now: Instant) -> view::Node {
     let reason = match &node.role {
         Role::Unknown(why) => Some(why.clone()),
-        _ => None,
+        _ => node.trouble.clone(),
     };
     view::Node {
         name: node.name.clone(),

@@ -115,11 +115,11 @@ impl Proxy {
             door.spawn("mysql listener", |stop| mysql.listen(listener, stop));
         }
         tasks.spawn("pool upkeep", |stop| super::upkeep::tend_pools(console.clone(), stop));
-        tasks.spawn("role changes", |stop| super::upkeep::follow_roles(console.clone(), stop));
         for cluster in &engine.clusters {
             let (name, cluster) = (format!("catalogs {}", cluster.name), cluster.clone());
             tasks.spawn(name, |stop| cluster.keep_catalogs(stop));
         }
+        tasks.spawn("role changes", |stop| super::upkeep::follow_roles(console.clone(), stop));
         if let Some(listener) = open.console {
             let (settings, control) = (console_settings(&settings)?, console.clone());
             desks.spawn("console", |mut stop| async move {

@@ -1,7 +1,7 @@
 //! The monitor's memory of one cluster, and the snapshot it makes of it. No I/O, no clock.
 
 use super::{Member, Observation, Reign, Samples, Seen, Verdict, roles};
-use crate::topology::{Load, NodeId, NodeView, Position, Role, Snapshot};
+use crate::topology::{Load, NodeId, NodeSet, NodeView, Position, Role, Snapshot};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -91,6 +91,11 @@ impl Picture {
             self.epoch += 1;
         }
         let before = std::mem::replace(&mut self.verdict, verdict);
+        if self.verdict.reign.primary != before.reign.primary {
+            // Histories without timelines may look as if one went on with the other.
+            self.samples = Samples::default();
+            self.nodes.iter_mut().for_each(|node| node.fresh = None);
+        }
         self.sample();
         self.refresh();
         self.changes(&before)
@@ -170,6 +175,7 @@ impl Picture {
             },
             away: node.silent_at,
             claimed_lag_us: says.and_then(|says| says.claimed_lag_us),
+            trouble: says.and_then(|says| says.trouble.clone()),
             bytes_behind: newest.zip(position).and_then(|(to, from)| from.bytes_behind(to)),
             version: says.map(|says| says.version.clone()),
             load: node.load.clone(),
@@ -186,7 +192,8 @@ fn judge(nodes: &[Node], before: Reign) -> Verdict {
 
 /// What an epoch stands for: who holds the reign, and who must not write.
 fn reign(verdict: &Verdict) -> (Reign, Vec<bool>) {
-    (verdict.reign, verdict.roles.iter().map(|role| *role == Role::Fenced).collect())
+    let held = Reign { server: None, followers: NodeSet::EMPTY, ..verdict.reign };
+    (held, verdict.roles.iter().map(|role| *role == Role::Fenced).collect())
 }
 
 #[cfg(test)]

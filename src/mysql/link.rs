@@ -1,6 +1,6 @@
 //! A connection to a MySQL or MariaDB server: bytes out, packets in, and simple questions.
 
-use super::wire::column::text_row;
+use super::wire::column::{column_name, text_row};
 use super::wire::command::{Command, put_command};
 use super::wire::ok::Fault;
 use super::wire::reply::{Kind, Part, Reply};
@@ -53,6 +53,13 @@ impl From<io::Error> for LinkError {
 
 /// A row of text; `None` is NULL.
 pub type Row = Vec<Option<Vec<u8>>>;
+
+/// A result set of text with its columns' names.
+#[derive(Clone, Debug, Default)]
+pub struct Table {
+    pub columns: Vec<String>,
+    pub rows: Vec<Row>,
+}
 
 impl Link {
     pub(super) fn new(stream: Stream, greeting: &wire::handshake::Greeting) -> Link {
@@ -135,9 +142,27 @@ impl Link {
         self.converse(&[Kind::Ok]).await.map(drop)
     }
 
+    /// Runs statements in one round trip, and answers with the last result set of each. After an
+    /// error the connection is out of step.
+    pub async fn tables(&mut self, statements: &[&str]) -> Result<Vec<Table>, LinkError> {
+        for sql in statements {
+            put_command(&mut self.out, Command::Query, sql.as_bytes());
+        }
+        let mut tables = Vec::new();
+        for _ in statements {
+            let answer = self.take_in(&[Kind::Results]).await?;
+            tables.push(Table { columns: answer.columns, rows: answer.rows });
+        }
+        Ok(tables)
+    }
+
     /// Sends what is in `out` and takes in the answers to it, one for each of `owed`. The rows are
     /// those of the last result set; the first error counts, after all answers came.
     pub async fn converse(&mut self, owed: &[Kind]) -> Result<Vec<Row>, LinkError> {
+        self.take_in(owed).await.map(|answer| answer.rows)
+    }
+
+    async fn take_in(&mut self, owed: &[Kind]) -> Result<Answer, LinkError> {
         let mut answer = Answer::default();
         for kind in owed {
             let mut reply = Reply::new(*kind);
@@ -156,10 +181,10 @@ impl Link {
             }
         }
         self.status = answer.status.unwrap_or(self.status);
-        self.told = answer.told;
-        match answer.fault {
+        self.told = std::mem::take(&mut answer.told);
+        match answer.fault.take() {
             Some(fault) => Err(LinkError::Fault(fault)),
-            None => Ok(answer.rows),
+            None => Ok(answer),
         }
     }
 }
@@ -167,6 +192,7 @@ impl Link {
 /// What was learnt from answers so far.
 #[derive(Default)]
 struct Answer {
+    columns: Vec<String>,
     rows: Vec<Row>,
     fault: Option<Fault>,
     status: Option<u16>,
@@ -198,7 +224,11 @@ impl Answer {
             Part::Error => {
                 self.fault.get_or_insert_with(|| Fault::parse(payload));
             }
-            Part::Count => self.rows.clear(),
+            Part::Count => {
+                self.rows.clear();
+                self.columns.clear();
+            }
+            Part::Definition { of_rows: true, .. } => self.columns.push(column_name(payload)?),
             Part::Row => self.rows.push(text_row(payload)?),
             Part::File => {
                 return Err(WireError::Unexpected { first: payload[0], place: "our own question" });

@@ -1,9 +1,10 @@
 //! The monitor's question to a MariaDB or MySQL server, over a connection of its own.
 
+mod answer;
+
 use super::connect::{ConnectError, Login, Node};
 use super::link::{Link, LinkError};
 use crate::monitor::{Line, Observation, Probe, ProbeError};
-use crate::topology::{GtidList, GtidSet, Position, Timeline};
 use std::sync::Arc;
 
 /// The way to one server: where it is, and who asks.
@@ -14,6 +15,7 @@ pub struct MyProbe {
 }
 
 impl MyProbe {
+    /// `login` needs REPLICA MONITOR (MariaDB) or REPLICATION CLIENT (MySQL).
     pub fn new(node: Arc<Node>, login: Login) -> MyProbe {
         MyProbe { node, login }
     }
@@ -24,7 +26,7 @@ impl Probe for MyProbe {
 
     async fn connect(&self) -> Result<MyLine, ProbeError> {
         match self.login.connect(&self.node).await {
-            Ok(link) => Ok(MyLine { link }),
+            Ok(link) => Ok(MyLine { questions: questions(&link), link }),
             Err(ConnectError::Refused { message, .. }) => Err(ProbeError::Refused(message)),
             Err(error) => Err(ProbeError::Unreachable(error.to_string())),
         }
@@ -34,43 +36,59 @@ impl Probe for MyProbe {
 /// An open connection.
 pub struct MyLine {
     link: Link,
+    questions: [&'static str; 2],
 }
 
-/// A server that is `read_only` takes no writes, whatever it follows.
-const MARIADB: &str = "SELECT @@global.read_only, \
-    IF(@@global.read_only, @@global.gtid_slave_pos, @@global.gtid_binlog_pos), @@global.version";
+/// The position comes first: what was committed before the question was sent is in it, whatever
+/// the server becomes before it says whom it follows.
+const MARIADB: &str = "SELECT @@global.server_id AS id, @@global.read_only AS read_only, \
+    @@global.gtid_binlog_pos AS written, @@global.gtid_slave_pos AS replayed, \
+    @@global.gtid_binlog_state AS state, @@global.log_bin AS logs, @@global.version AS version";
 
-const MYSQL: &str = "SELECT @@global.read_only, @@global.gtid_executed, @@global.version";
+const MYSQL: &str = "SELECT @@global.server_uuid AS id, @@global.read_only AS read_only, \
+    @@global.gtid_executed AS executed, @@global.gtid_mode AS gtid_mode, \
+    @@global.version AS version";
+
+/// 8.0.22 brought the new word, 8.4 took away the old one.
+fn questions(link: &Link) -> [&'static str; 2] {
+    match link.is_mariadb {
+        true => [MARIADB, "SHOW ALL SLAVES STATUS"],
+        false if numbers(&link.version) < [8, 0, 22] => [MYSQL, "SHOW SLAVE STATUS"],
+        false => [MYSQL, "SHOW REPLICA STATUS"],
+    }
+}
+
+fn numbers(version: &str) -> [u32; 3] {
+    let mut parts = version.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse());
+    [(); 3].map(|()| parts.next().and_then(Result::ok).unwrap_or(0))
+}
 
 impl Line for MyLine {
     async fn ask(&mut self) -> Result<Observation, ProbeError> {
-        let question = if self.link.is_mariadb { MARIADB } else { MYSQL };
-        let rows = self.link.query(question).await.map_err(|error| match error {
+        let tables = self.link.tables(&self.questions).await.map_err(|error| match error {
             LinkError::Fault(fault) => ProbeError::Refused(fault.message),
             error => ProbeError::Lost(error.to_string()),
         })?;
-        let nonsense = || ProbeError::Nonsense("an answer without its columns".into());
-        let text = |i: usize| {
-            let value = rows.first().and_then(|row| row.get(i)?.as_deref());
-            value.map(|bytes| String::from_utf8_lossy(bytes).into_owned()).ok_or_else(nonsense)
-        };
-        let (read_only, position) = (text(0)?, text(1)?);
-        let bad = |e: &dyn std::fmt::Display| ProbeError::Nonsense(e.to_string());
-        let position = match self.link.is_mariadb {
-            true => position.parse::<GtidList>().map(|l| Position::MariaDb(Arc::new(l))),
-            false => position.parse::<GtidSet>().map(|s| Position::MySql(Arc::new(s))),
-        };
-        Ok(Observation {
-            in_recovery: read_only != "0",
-            system: 0,
-            timeline: Timeline(0),
-            position: Some(position.map_err(|e| bad(&e))?),
-            version: text(2)?.into(),
-            claimed_lag_us: None,
-        })
+        match &tables[..] {
+            [server, replication] if self.link.is_mariadb => answer::mariadb(server, replication),
+            [server, replication] => answer::mysql(server, replication),
+            _ => Err(ProbeError::Nonsense("an answer is missing".into())),
+        }
     }
 
     async fn lost(&mut self) {
         self.link.lost().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read_as_numbers() {
+        assert_eq!(numbers("8.0.22-debug"), [8, 0, 22]);
+        assert_eq!(numbers("9.7.0"), [9, 7, 0]);
+        assert_eq!(numbers("8.4"), [8, 4, 0]);
     }
 }

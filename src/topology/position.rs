@@ -1,8 +1,10 @@
 //! How far a history got. Positions of different histories compare with nothing.
 
+mod history;
 mod mariadb;
 mod mysql;
 
+pub use history::{GtidState, History, ServerId};
 pub use mariadb::GtidList;
 pub use mysql::GtidSet;
 

@@ -19,6 +19,16 @@ pub fn text_row(payload: &[u8]) -> Result<Vec<Option<Vec<u8>>>, WireError> {
     Ok(row)
 }
 
+/// The name in the definition of a column: behind catalog, schema, table and the table's own name.
+pub fn column_name(payload: &[u8]) -> Result<String, WireError> {
+    let mut reader = Reader::new(payload, "a column");
+    let mut name = None;
+    for _ in 0..5 {
+        name = reader.text_value()?;
+    }
+    Ok(String::from_utf8_lossy(name.unwrap_or_default()).into_owned())
+}
+
 /// Appends the definition of a column of text. Answers with the next sequence id.
 pub fn put_text_column(out: &mut BytesMut, sequence: u8, name: &str) -> u8 {
     let mut body = BytesMut::new();

@@ -29,7 +29,7 @@ fn with_front<T>(work: impl FnOnce(&mut Front<Analysis>) -> T) -> T {
 
 impl Classifier {
     pub fn new(dialect: Dialect, settings: &Settings) -> Classifier {
-        let (harmless, harmful) = (&settings.harmless_functions, &settings.harmful_functions);
+        let (harmless, harmful) = (&settings.harmless_functions.0, &settings.harmful_functions.0);
         Classifier {
             shapes: Shapes::new(settings.cache_bytes),
             functions: Functions::new(dialect, &harmless.0, &harmful.0),

@@ -190,7 +190,7 @@ impl Functions {
         if self.built_in.contains(name) && (touching || !NEED_TOUCH.contains(&name)) {
             return Call::HARMLESS;
         }
-        self.of_the_user(name)
+        self.of_the_user(None, name)
     }
 
     /// A keyword in front of a parenthesis that does not make it a call.
@@ -198,10 +198,19 @@ impl Functions {
         NO_CALLS.binary_search(&name).is_ok()
     }
 
-    /// `schema.name(` or `` `name`( ``, in lower case.
-    pub(super) fn of_the_user(&self, name: &str) -> Call {
-        let known = self.harmless.contains(name) && !self.harmful.contains(name);
-        if known { Call::HARMLESS } else { Call::UNKNOWN }
+    /// A call that is no built-in function's, all in lower case. As for PostgreSQL, a bare name of
+    /// the configuration counts in every schema, a qualified harmless one only where it is written
+    /// with its schema (nobody here knows the current one), a harmful one without it, too.
+    pub(super) fn of_the_user(&self, schema: Option<&str>, name: &str) -> Call {
+        let whole = schema.map(|schema| format!("{schema}.{name}"));
+        let lists = |names: &HashSet<String>| {
+            names.contains(name) || whole.as_ref().is_some_and(|whole| names.contains(whole))
+        };
+        let behind_a_dot =
+            |harmful: &String| harmful.rsplit_once('.').is_some_and(|(_, harmful)| harmful == name);
+        let harmful =
+            lists(&self.harmful) || (schema.is_none() && self.harmful.iter().any(behind_a_dot));
+        if lists(&self.harmless) && !harmful { Call::HARMLESS } else { Call::UNKNOWN }
     }
 }
 
@@ -276,7 +285,9 @@ mod tests {
     fn the_configuration_has_the_last_word_on_functions_of_the_users() {
         let functions = functions(Dialect::MariaDb);
         assert_eq!(functions.call("f", true, true), Call::HARMLESS);
-        assert_eq!(functions.of_the_user("shop.g"), Call::HARMLESS);
+        assert_eq!(functions.of_the_user(Some("shop"), "f"), Call::HARMLESS);
+        assert_eq!(functions.of_the_user(Some("shop"), "g"), Call::HARMLESS);
+        assert_eq!(functions.of_the_user(Some("other"), "g"), Call::UNKNOWN);
         assert_eq!(functions.call("g", true, true), Call::UNKNOWN);
         assert_eq!(functions.call("sleep", true, false).primary, Some(Why::Function));
     }

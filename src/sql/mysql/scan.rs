@@ -94,10 +94,10 @@ fn call(statement: &Statement<'_>, at: usize, functions: &Functions) -> Call {
     let qualified = at >= 2 && statement.is_mark(at - 1, b'.');
     if qualified {
         let schema = &statement.pieces[at - 2].lower;
-        return functions.of_the_user(&format!("{schema}.{}", piece.lower));
+        return functions.of_the_user(Some(schema), &piece.lower);
     }
     if piece.kind == Kind::Name {
-        return functions.of_the_user(&piece.lower);
+        return functions.of_the_user(None, &piece.lower);
     }
     let none = Call { primary: None, uses: Uses::NONE };
     if Functions::is_no_call(&piece.lower) {

@@ -44,17 +44,9 @@ impl GtidList {
         all
     }
 
-    /// The domains in which this list is ahead of `other`, as GTIDs.
-    pub fn beyond(&self, other: &GtidList) -> GtidList {
-        let ahead = |(domain, mine): &(&u32, &Gtid)| {
-            other.domains.get(*domain).is_none_or(|theirs| mine.sequence > theirs.sequence)
-        };
-        let domains = self.domains.iter().filter(ahead).map(|(domain, gtid)| (*domain, *gtid));
-        GtidList { domains: domains.collect() }
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.domains.is_empty()
+    /// Domain, server and number of each GTID.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, u32, u64)> {
+        self.domains.iter().map(|(domain, gtid)| (*domain, gtid.server, gtid.sequence))
     }
 }
 
@@ -119,12 +111,6 @@ mod tests {
     }
 
     #[test]
-    fn what_is_beyond_is_named() {
-        assert_eq!(list("0-1-5,1-3-9").beyond(&list("0-1-5,1-1-8")).to_string(), "1-3-9");
-        assert!(list("0-1-5").beyond(&list("0-1-6")).is_empty());
-    }
-
-    #[test]
     fn nonsense_is_refused_with_an_example() {
         for text in ["0-1", "0-1-2-3", "a-b-c", "0-1-2,", "-1-1-1", "0-1-99999999999999999999"] {
             let error = text.parse::<GtidList>().unwrap_err().to_string();
@@ -159,7 +145,6 @@ mod tests {
         fn what_contains_another_is_not_changed_by_it(a in any_list(), b in any_list()) {
             if a.contains(&b) {
                 prop_assert_eq!(&a.merged(&b), &a);
-                prop_assert!(b.beyond(&a).is_empty());
             }
         }
     }

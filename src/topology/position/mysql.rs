@@ -31,14 +31,25 @@ impl GtidSet {
         })
     }
 
-    /// The GTIDs that the server of this UUID wrote itself, with any tag.
-    pub fn written_by(&self, author: u128) -> GtidSet {
-        let own = self.ranges.iter().filter(|((uuid, _), _)| *uuid == author);
-        GtidSet { ranges: own.map(|(author, ranges)| (author.clone(), ranges.clone())).collect() }
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.ranges.is_empty()
+    /// The GTIDs of this set that `other` lacks and that another server than `author` wrote.
+    pub fn beyond(&self, other: &GtidSet, author: u128) -> GtidSet {
+        let mut rest = GtidSet::default();
+        for ((uuid, tag), ranges) in self.ranges.iter().filter(|((uuid, _), _)| *uuid != author) {
+            let theirs = other.ranges.get(&(*uuid, tag.clone()));
+            for (first, last) in ranges {
+                let mut from = *first;
+                for (start, end) in theirs.into_iter().flatten() {
+                    if from < *start && from <= *last {
+                        rest.insert(*uuid, tag, from, (*last).min(start - 1));
+                    }
+                    from = from.max(end.saturating_add(1));
+                }
+                if from <= *last {
+                    rest.insert(*uuid, tag, from, *last);
+                }
+            }
+        }
+        rest
     }
 
     fn insert(&mut self, author: u128, tag: &str, first: u64, last: u64) {
@@ -77,7 +88,7 @@ impl fmt::Display for GtidSet {
 }
 
 /// A UUID as MySQL writes it.
-struct Uuid(u128);
+pub(super) struct Uuid(pub(super) u128);
 
 impl fmt::Display for Uuid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -124,7 +135,7 @@ fn add(set: &mut GtidSet, text: &str) -> Option<()> {
 }
 
 /// With or without its dashes, in any case.
-fn uuid(text: &str) -> Option<u128> {
+pub(super) fn uuid(text: &str) -> Option<u128> {
     let digits: String = text.chars().filter(|c| *c != '-').collect();
     let hex = digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
     hex.then(|| u128::from_str_radix(&digits, 16).ok())?
@@ -166,7 +177,7 @@ mod tests {
     fn a_set_is_read_as_the_server_writes_it() {
         let text = format!("{A}:1-5:7,\n{}:1", B.to_uppercase());
         assert_eq!(text.parse::<GtidSet>().unwrap(), set("B:1,A:7:1-3:4-5"));
-        assert_eq!(set("A:1,B:2").written_by(uuid(B).unwrap()), set("B:2"));
+        assert_eq!(set("A:1-9,B:2").beyond(&set("A:3-4:8"), uuid(B).unwrap()), set("A:1-2:5-7:9"));
         for text in ["A:0", "A:5-3", "A:x y", "A:1-", "1-5", "0-1-5"] {
             assert!(text.replace('A', A).parse::<GtidSet>().is_err(), "{text}");
         }
@@ -191,6 +202,14 @@ mod tests {
         fn a_set_reads_back_as_it_was_written(numbers in numbers()) {
             let (set, _) = both(&numbers);
             prop_assert_eq!(set.to_string().parse::<GtidSet>().unwrap(), set);
+        }
+
+        #[test]
+        fn what_is_beyond_is_what_the_other_lacks(a in numbers(), b in numbers()) {
+            let ((a, all_a), (b, all_b)) = (both(&a), both(&b));
+            let rest: Vec<_> = all_a.difference(&all_b).filter(|(author, _)| *author != 1).collect();
+            let rest: Vec<_> = rest.into_iter().map(|(author, n)| (*author, *n, 0)).collect();
+            prop_assert_eq!(a.beyond(&b, 1), both(&rest).0);
         }
 
         #[test]
