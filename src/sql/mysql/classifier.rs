@@ -32,7 +32,7 @@ impl Classifier {
         let (harmless, harmful) = (&settings.harmless_functions.0, &settings.harmful_functions.0);
         Classifier {
             shapes: Shapes::new(settings.cache_bytes),
-            functions: Functions::new(dialect, &harmless.0, &harmful.0),
+            functions: Functions::new(dialect, harmless, harmful),
             max_statement: settings.max_statement,
             unseen: Arc::new(doubtful(Why::Unseen)),
         }
