@@ -98,8 +98,9 @@ impl Reply {
     pub fn needs_whole(&self, first: u8, len: usize) -> bool {
         !self.goes_on
             && match self.state {
-                State::First => true,
-                State::Rows | State::Columns(_) | State::Fields | State::Statement(..) => {
+                // An EOF packet may have to come right behind a definition.
+                State::First | State::Statement(..) => true,
+                State::Rows | State::Columns(_) | State::Fields => {
                     first == ERR || first == END && len < MAX_PAYLOAD
                 }
                 State::Done => false,
