@@ -156,7 +156,7 @@ const BAD: &[(&str, &str)] = &[
     (
         "zebra = 1",
         r#"tidegate.toml:5: clusters.orders.zebra: there is no such key
-  hint: known here: engine, databases, nodes, replication, monitor, tls, route, pool, auth, failover"#,
+  hint: known here: engine, databases, nodes, replication, monitor, tls, route, classifier, pool, auth, failover"#,
     ),
     (
         "pool.query_wait = 30",

@@ -103,7 +103,8 @@ impl Console {
             cluster.users.replace(users);
             cluster.asked.forget_all();
             cluster.welcomes.clear();
-            cluster.reconfigure(wire::live(configured), configured.pool.clone());
+            cluster
+                .reconfigure(wire::live(configured, &cluster.classifier), configured.pool.clone());
             let weights = weights(&cluster.monitor, configured);
             let monitor = cluster.monitor.clone();
             tokio::spawn(async move { monitor.set_weights(weights).await });

@@ -11,6 +11,7 @@ use crate::pg::listen::Hub;
 use crate::pg::registry::{self, ClientEntry, ServerEntry};
 use crate::pg::statement::Statement;
 use crate::pool::{self, Mode};
+use crate::sql::{Analysis, Used};
 use crate::topology::{NodeView, Role};
 use crate::view::{self, ClientState, PoolLimits, ServerState};
 use std::sync::Arc;
@@ -38,6 +39,7 @@ pub(super) fn draw(console: &Console) -> view::Proxy {
         proxy.stats.push(stats(&cluster.name, &cluster.counters));
         proxy.listening.extend(cluster.hubs.all().iter().map(|hub| listening(cluster, hub)));
         proxy.prepared.extend(prepared(cluster));
+        proxy.shapes.extend(shapes(cluster));
         proxy.catalogs.extend(cluster.catalogs.shown().iter().map(|shown| catalog(cluster, shown)));
         let pools = cluster.all_pools();
         proxy.pools.extend(pools.iter().flat_map(|pools| pool_views(cluster, pools)));
@@ -123,6 +125,28 @@ fn node(node: &NodeView, now: Instant) -> view::Node {
         served_writes: node.load.writes.load(Ordering::Relaxed),
         version: node.version.clone(),
     }
+}
+
+/// Shapes that are shown of each cluster.
+const MOST_SHAPES: usize = 500;
+
+fn shapes(cluster: &Cluster) -> Vec<view::Shape> {
+    let mut used = cluster.classifier.used();
+    used.sort_by_key(|(_, _, used)| std::cmp::Reverse(used.primary + used.replicas));
+    used.truncate(MOST_SHAPES);
+    let shape = |(shape, analysis, used): (String, Arc<Analysis>, Used)| view::Shape {
+        cluster: cluster.name.clone(),
+        shape,
+        kind: analysis.primary.map_or("read", |why| why.name()),
+        primary: used.primary,
+        replicas: used.replicas,
+        retries: used.retries,
+        average: used.average,
+        median: used.median,
+        p99: used.p99,
+        longest: used.longest,
+    };
+    used.into_iter().map(shape).collect()
 }
 
 fn stats(cluster: &Arc<str>, counters: &Counters) -> view::Stats {

@@ -14,7 +14,7 @@ use crate::pg::engine::{self, Engine};
 use crate::pg::probe::PgProbe;
 use crate::pg::registry::{Registry, ServerEntry};
 use crate::route;
-use crate::sql::Classifier;
+use crate::sql::{Classifier, Mark};
 use crate::task::Tasks;
 use std::sync::Arc;
 use thiserror::Error;
@@ -82,6 +82,7 @@ fn one_cluster(
     );
     let users = Users::load(&users(&settings.auth), &Users::default())
         .map_err(|source| WireError::Users { cluster: name.to_string(), source })?;
+    let classifier = Classifier::new(&judging(settings));
     let databases = settings.databases.names.iter().map(|d| d.as_str().into()).collect();
     Ok(Cluster::new(cluster::Parts {
         name,
@@ -89,8 +90,8 @@ fn one_cluster(
         nodes,
         places: settings.places(),
         monitor,
-        classifier: Arc::new(Classifier::new(&classifier(settings))),
-        live: live(settings),
+        live: live(settings, &classifier),
+        classifier: Arc::new(classifier),
         pool: settings.pool.clone(),
         users: UserTable::new(users),
         catalog: catalog::Settings {
@@ -101,12 +102,13 @@ fn one_cluster(
 }
 
 /// How statements of a cluster are judged.
-fn classifier(settings: &config::Cluster) -> crate::sql::Settings {
+fn judging(settings: &config::Cluster) -> crate::sql::Settings {
     crate::sql::Settings {
         cache_bytes: settings.classifier.cache.0,
         max_statement: usize::try_from(settings.classifier.max_statement.0).unwrap_or(usize::MAX),
         harmless_functions: settings.route.harmless_functions.clone(),
         harmful_functions: settings.route.harmful_functions.clone(),
+        marks: settings.route.rules.iter().flat_map(config::Rule::marks).collect(),
     }
 }
 
@@ -133,7 +135,7 @@ pub(super) fn nodes(
 }
 
 /// What a running cluster takes from a changed configuration.
-pub(super) fn live(settings: &config::Cluster) -> Live {
+pub(super) fn live(settings: &config::Cluster, classifier: &Classifier) -> Live {
     let query = |q: &config::AuthQuery| AuthQuery {
         user: q.user.clone(),
         password: q.password.as_ref().map(secret),
@@ -141,7 +143,7 @@ pub(super) fn live(settings: &config::Cluster) -> Live {
         query: q.query.clone(),
     };
     Live {
-        route: routing(settings),
+        route: routing(settings, |mark| classifier.mark(mark)),
         hold: settings.failover.hold,
         replication: settings.replication.clone(),
         auth: Arc::new(auth::Settings {
@@ -154,19 +156,28 @@ pub(super) fn live(settings: &config::Cluster) -> Live {
     }
 }
 
-pub(super) fn routing(settings: &config::Cluster) -> route::Settings {
+/// `number`: that of a mark, if the classifier knows it.
+pub(super) fn routing(
+    settings: &config::Cluster,
+    number: impl Fn(&Mark) -> Option<u8>,
+) -> route::Settings {
     let places = settings.places();
-    let rule = |rule: &config::Rule| route::Rule {
-        user: rule.user.as_deref().map(Into::into),
-        database: rule.database.as_deref().map(Into::into),
-        application_name: rule.application_name.as_deref().map(Into::into),
-        mark: None,
-        wish: route::Wish {
-            consistency: rule.consistency,
-            // The configuration names places only.
-            place: rule.to.as_deref().and_then(|to| places.find(to)),
-            max_staleness: rule.max_staleness,
-        },
+    let rule = |rule: &config::Rule| {
+        // One that the classifier does not know yet waits for the restart that its key asks for.
+        let bits = rule.marks().map(|mark| Some(1 << number(&mark)?));
+        let marks = bits.sum::<Option<u64>>()?;
+        Some(route::Rule {
+            user: rule.user.as_deref().map(Into::into),
+            database: rule.database.as_deref().map(Into::into),
+            application_name: rule.application_name.as_deref().map(Into::into),
+            marks,
+            wish: route::Wish {
+                consistency: rule.consistency,
+                // The configuration names places only.
+                place: rule.to.as_deref().and_then(|to| places.find(to)),
+                max_staleness: rule.max_staleness,
+            },
+        })
     };
     let config::Route { consistency, max_staleness, read_wait, fallback, rules, .. } =
         &settings.route;
@@ -175,7 +186,7 @@ pub(super) fn routing(settings: &config::Cluster) -> route::Settings {
         max_staleness: *max_staleness,
         read_wait: *read_wait,
         fallback: *fallback,
-        rules: rules.iter().map(rule).collect(),
+        rules: rules.iter().filter_map(rule).collect(),
     }
 }
 

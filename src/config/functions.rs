@@ -37,3 +37,22 @@ impl Value for FunctionNames {
         FunctionNames::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<FunctionNames, Complaint> {
+        FunctionNames::from_toml(DeValue::parse(text).unwrap().get_ref())
+    }
+
+    #[test]
+    fn functions_are_named_without_their_arguments() {
+        let Ok(names) = read("[\"tax\", \"shop.price\"]") else { panic!("a list of names") };
+        assert_eq!(names.show(), "[\"tax\", \"shop.price\"]");
+        let hint = |text| read(text).err().and_then(|complaint| complaint.hint);
+        assert_eq!(hint("[\"f(int)\"]").as_deref(), Some("name it without its arguments"));
+        assert_eq!(hint("\"tax\"").as_deref(), Some("a single name is a list too: [\"tax\"]"));
+        assert!(read("[\"\"]").is_err() && read("7").is_err());
+    }
+}

@@ -8,6 +8,7 @@ use super::schema::options;
 use super::values::{Complaint, Value};
 use crate::route::{self, PLACE_WORDS, Places};
 use crate::sql::FunctionNames;
+use crate::sql::Mark;
 use std::time::Duration;
 use toml::de::DeValue;
 
@@ -42,7 +43,7 @@ options! {
 }
 
 options! {
-    /// Rules for reads. The first that fits counts; a hint or a setting of the session goes
+    /// Rules for reads. The first of which all fits counts; a hint or a setting of the session goes
     /// before it.
     pub struct Rule {
         /// Who asks. None: anybody.
@@ -51,6 +52,10 @@ options! {
         key database: Option<String> => .example("billing");
         /// Under which application_name. None: under any.
         key application_name: Option<String> => .example("nightly");
+        /// Which relation is read, as "name" or "schema.name". None: any.
+        key relation: Option<String> => .example("audit_log").restart();
+        /// Which statement it is, but for its literals. None: any.
+        key statement: Option<String> => .example("SELECT * FROM jobs WHERE state = 'new'").restart();
         /// Where its reads go: "any" replica that takes reads; the "primary"; a "replica", and
         /// never the primary; or the name of a node or of a group of nodes.
         key to: Option<String> => .example("replica");
@@ -58,6 +63,14 @@ options! {
         key consistency: Option<route::Consistency> => .example("eventual");
         /// How old its data may be at most.
         key max_staleness: Option<Duration> => .limits(1, DAY).example("10s");
+    }
+}
+
+impl Rule {
+    /// What marks the statements that it is for; none: it is for all.
+    pub fn marks(&self) -> impl Iterator<Item = Mark> {
+        let statement = self.statement.as_deref().and_then(Mark::statement);
+        self.relation.as_deref().map(Mark::relation).into_iter().chain(statement)
     }
 }
 
@@ -101,6 +114,9 @@ impl Node {
     }
 }
 
+/// Statements of rules are kept as bits of a 64-bit number.
+const MAX_MARKS: usize = 64;
+
 /// `path`: `clusters.NAME`.
 pub(super) fn check(path: &str, cluster: &Cluster, reading: &mut Reading<'_>) {
     for (number, node) in cluster.nodes.iter().enumerate() {
@@ -115,12 +131,23 @@ pub(super) fn check(path: &str, cluster: &Cluster, reading: &mut Reading<'_>) {
             }
         }
     }
+    let marks = cluster.route.rules.iter().flat_map(Rule::marks).count();
+    if marks > MAX_MARKS {
+        let says =
+            format!("{marks} relations and statements are named; at most {MAX_MARKS} can be");
+        let hint = "let several of them be one group of statements".to_string();
+        reading.wrong(&format!("{path}.route.rules"), says, Some(hint));
+    }
     let places = cluster.places();
     for (number, rule) in cluster.route.rules.iter().enumerate() {
         let at = format!("{path}.route.rules[{number}]");
         if rule.to.as_deref().is_some_and(|to| places.find(to).is_none()) {
             let hint = format!("one of: {}", places.words());
             reading.wrong(&format!("{at}.to"), "is no place here", Some(hint));
+        }
+        if rule.statement.as_deref().is_some_and(|text| Mark::statement(text).is_none()) {
+            let hint = "give it as an application sends it".to_string();
+            reading.wrong(&format!("{at}.statement"), "is no statement", Some(hint));
         }
         if rule.to.is_none() && rule.consistency.is_none() && rule.max_staleness.is_none() {
             let hint = "give it at least one of: to, consistency, max_staleness".to_string();

@@ -353,7 +353,7 @@ mod tests {
     use super::*;
 
     fn judged(catalog: u64) -> Judged {
-        Judged { analysis: Arc::new(Analysis { primary: None, steps: Vec::new() }), catalog }
+        Judged { analysis: Arc::<Analysis>::default(), catalog }
     }
 
     fn read() -> Judged {

@@ -10,8 +10,8 @@ pub struct Rule {
     pub user: Option<Arc<str>>,
     pub database: Option<Arc<str>>,
     pub application_name: Option<Arc<str>>,
-    /// The number of the mark that the classifier puts on statements of this rule.
-    pub mark: Option<u8>,
+    /// The marks that the classifier puts on statements of this rule, as bits.
+    pub marks: u64,
     pub wish: Wish,
 }
 
@@ -36,18 +36,18 @@ impl Rule {
 
 /// The rules that are left for one caller, in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OwnRules(Vec<(Option<u8>, Wish)>);
+pub struct OwnRules(Vec<(u64, Wish)>);
 
 impl OwnRules {
     pub fn new(rules: &[Rule], caller: &Caller<'_>) -> OwnRules {
         let own = rules.iter().filter(|rule| rule.is_for(caller));
-        OwnRules(own.map(|rule| (rule.mark, rule.wish)).collect())
+        OwnRules(own.map(|rule| (rule.marks, rule.wish)).collect())
     }
 
-    /// What the first rule for statements with these marks wants. Mark n is bit n.
+    /// What the first rule for statements with these marks wants.
     pub fn wish(&self, marks: u64) -> Wish {
-        let fits = |mark: &Option<u8>| mark.is_none_or(|mark| marks & (1 << mark) != 0);
-        self.0.iter().find(|(mark, _)| fits(mark)).map_or_else(Wish::default, |(_, wish)| *wish)
+        let first = self.0.iter().find(|(wanted, _)| marks & wanted == *wanted);
+        first.map_or_else(Wish::default, |(_, wish)| *wish)
     }
 }
 
@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn the_first_rule_that_fits_counts() {
         let rules = [
-            Rule { mark: Some(3), wish: wish(Place::Primary), ..Rule::default() },
+            Rule { marks: 0b1010, wish: wish(Place::Primary), ..Rule::default() },
             Rule {
                 user: Some("reports".into()),
                 application_name: Some("nightly".into()),
@@ -79,8 +79,8 @@ mod tests {
         let caller = Caller { user: "reports", database: "billing", application_name: "nightly" };
         let own = OwnRules::new(&rules, &caller);
         assert_eq!(own.wish(0), wish(Place::Replica));
-        assert_eq!(own.wish(1 << 3), wish(Place::Primary));
-        assert_eq!(own.wish(1 << 2), wish(Place::Replica));
+        assert_eq!(own.wish(0b1110), wish(Place::Primary));
+        assert_eq!(own.wish(0b1100), wish(Place::Replica));
         let own = OwnRules::new(&rules, &Caller { application_name: "psql", ..caller });
         assert_eq!(own.wish(0).consistency, Some(Consistency::Strong));
         let own = OwnRules::new(&rules, &Caller { user: "app", database: "x", ..caller });

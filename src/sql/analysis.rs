@@ -1,9 +1,10 @@
 //! The answer of the classifier.
 
+use super::usage::Usage;
 use std::sync::Arc;
 
 /// What one statement text (one statement or several) does.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Analysis {
     /// `None`: every part is a read that any fresh replica may answer.
     /// `Some`: the strongest part needs the primary, for this reason.
@@ -11,7 +12,20 @@ pub struct Analysis {
     /// One entry for each statement of the text, in order; **empty** when every one of them is
     /// `Step::Plain`, so that the usual case costs nothing.
     pub steps: Vec<Step>,
+    /// The statement rules that it falls under: bit n for rule n.
+    pub marks: u64,
+    /// What is counted for its shape, where the answer is kept by shape.
+    pub usage: Option<Arc<Usage>>,
 }
+
+/// Counts do not make two answers different.
+impl PartialEq for Analysis {
+    fn eq(&self, other: &Analysis) -> bool {
+        (self.primary, &self.steps, self.marks) == (other.primary, &other.steps, other.marks)
+    }
+}
+
+impl Eq for Analysis {}
 
 impl Analysis {
     /// The channels of its LISTENs.

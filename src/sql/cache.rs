@@ -13,6 +13,7 @@ use foldhash::fast::RandomState;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 
 use super::analysis::Analysis;
+use super::usage::Used;
 
 /// Slots of a thread's own table.
 const SLOTS: usize = 512;
@@ -24,7 +25,7 @@ const LONGEST_IN_FRONT: usize = 2048;
 pub(super) type ByShape<A = Analysis> = Option<Arc<A>>;
 
 /// What an entry costs besides its shape, about; in bytes.
-const ENTRY: usize = 200;
+const ENTRY: usize = 400;
 
 /// Counters are spread over this many lines of memory, so that threads do not fight for one.
 const LANES: usize = 16;
@@ -156,11 +157,24 @@ pub(super) fn with_front<T>(work: impl FnOnce(&mut Front) -> T) -> T {
     FRONT.with(|front| work(&mut front.borrow_mut()))
 }
 
+impl Shapes {
+    /// All answers that were used, with their shapes.
+    pub(super) fn used(&self) -> Vec<(Box<[u8]>, Arc<Analysis>, Used)> {
+        let used = |(key, shape): (Key<Analysis>, Arc<Shape>)| {
+            let analysis = shape.answer.clone()?;
+            let used = analysis.usage.as_ref()?.read();
+            let any = used.primary + used.replicas > 0;
+            any.then(|| (key.0.text.clone(), analysis, used))
+        };
+        self.all.iter().filter_map(used).collect()
+    }
+}
+
 impl<A: Clone> Shapes<A> {
     /// A cache of about `bytes` bytes, beside at most 1 MiB for each thread.
     pub(super) fn new(bytes: u64) -> Shapes<A> {
         let hasher = RandomState::default();
-        let entries = usize::try_from(bytes / 400).unwrap_or(usize::MAX).max(1);
+        let entries = usize::try_from(bytes / 600).unwrap_or(usize::MAX).max(1);
         let lifecycle = DefaultLifecycle::default();
         Shapes {
             all: Cache::with(entries, bytes, ByBytes, hasher.clone(), lifecycle),

@@ -8,7 +8,9 @@ use super::catalog::{Catalog, raw::Raw};
 use super::classify::classify;
 use super::functions::{FunctionNames, Functions};
 use super::lexer;
+use super::mark::{Mark, marks};
 use super::names::Names;
+use super::usage::Used;
 
 /// How statements are classified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub struct Settings {
     pub harmless_functions: FunctionNames,
     /// Functions that a read may not call, built-in ones included.
     pub harmful_functions: FunctionNames,
+    /// Statements that rules name; at most 64.
+    pub marks: Vec<Mark>,
 }
 
 impl Default for Settings {
@@ -30,6 +34,7 @@ impl Default for Settings {
             max_statement: 64 << 10,
             harmless_functions: FunctionNames::default(),
             harmful_functions: FunctionNames::default(),
+            marks: Vec::new(),
         }
     }
 }
@@ -41,19 +46,27 @@ impl Default for Settings {
 pub struct Classifier {
     shapes: Shapes,
     functions: Functions,
+    marks: Vec<Mark>,
     max_statement: usize,
     unseen: Arc<Analysis>,
 }
 
 impl Classifier {
+    /// The number of this mark.
+    pub fn mark(&self, wanted: &Mark) -> Option<u8> {
+        self.marks.iter().position(|mark| mark == wanted).and_then(|at| u8::try_from(at).ok())
+    }
+
     pub fn new(settings: &Settings) -> Classifier {
-        let unseen = Analysis { primary: Some(Why::Unseen), steps: vec![Step::Hidden] };
+        let (primary, steps) = (Some(Why::Unseen), vec![Step::Hidden]);
+        let unseen = Analysis { primary, steps, ..Analysis::default() };
         Classifier {
             shapes: Shapes::new(settings.cache_bytes),
             functions: Functions::new(
                 &settings.harmless_functions.0,
                 &settings.harmful_functions.0,
             ),
+            marks: settings.marks.clone(),
             max_statement: settings.max_statement,
             unseen: Arc::new(unseen),
         }
@@ -93,7 +106,13 @@ impl Classifier {
         front: &Front,
         keep: bool,
     ) -> Arc<Analysis> {
-        let answer = classify(sql, Names { functions: &self.functions, catalog });
+        let mut answer = classify(sql, Names { functions: &self.functions, catalog });
+        if !self.marks.is_empty() {
+            answer.analysis.marks = marks(sql, shape_of(&front.text), &self.marks);
+        }
+        if keep && answer.by_shape {
+            answer.analysis.usage = Some(Arc::default());
+        }
         let analysis = Arc::new(answer.analysis);
         // An error is never kept: another text of its shape may be none.
         if keep && analysis.primary != Some(Why::Unparsed) {
@@ -110,7 +129,7 @@ impl Classifier {
         if before.primary.is_some() {
             return false;
         }
-        let after = Analysis { primary: Some(Why::Refused), steps: before.steps.clone() };
+        let after = Analysis { primary: Some(Why::Refused), ..(*before).clone() };
         with_front(|front| {
             let shaped = shape(sql, catalog, front);
             let by_shape = shaped && matches!(self.shapes.find(front), Some(Some(_)));
@@ -121,9 +140,25 @@ impl Classifier {
         })
     }
 
+    /// The shapes that were used, with what is known and was counted of each.
+    pub fn used(&self) -> Vec<(String, Arc<Analysis>, Used)> {
+        let used = self.shapes.used().into_iter();
+        used.map(|(shape, analysis, used)| (printable(&shape), analysis, used)).collect()
+    }
+
     pub fn stats(&self) -> Stats {
         self.shapes.stats()
     }
+}
+
+/// The shape in what an answer is kept by, for people.
+fn printable(kept: &[u8]) -> String {
+    lexer::printable(shape_of(kept))
+}
+
+/// What an answer is kept by, without the catalog.
+fn shape_of(kept: &[u8]) -> &[u8] {
+    &kept[..kept.len().saturating_sub(size_of::<u64>())]
 }
 
 /// Writes what an answer is kept by into the thread's buffer: the shape, and the catalog that the

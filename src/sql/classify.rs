@@ -36,7 +36,11 @@ pub(super) fn classify(sql: &[u8], names: Names<'_>) -> Answer {
         }
         // If the server understands what we do not, the session may be anything afterwards.
         None => Answer {
-            analysis: Analysis { primary: Some(Why::Unparsed), steps: vec![Step::Hidden] },
+            analysis: Analysis {
+                primary: Some(Why::Unparsed),
+                steps: vec![Step::Hidden],
+                ..Analysis::default()
+            },
             by_shape: false,
         },
     }
@@ -55,8 +59,7 @@ fn readable(sql: &[u8]) -> (Option<Cow<'_, str>>, bool) {
 
 fn whole(text: &str, names: Names<'_>) -> Option<Answer> {
     let tree = parse(text)?;
-    let mut answer =
-        Answer { analysis: Analysis { primary: None, steps: Vec::new() }, by_shape: true };
+    let mut answer = Answer { analysis: Analysis::default(), by_shape: true };
     for stmt in tree.stmts() {
         let part = statement(stmt, text, names);
         answer.analysis.primary = stronger(answer.analysis.primary, part.primary);
@@ -206,7 +209,8 @@ fn explain(stmt: &nodes::ExplainStmt, names: Names<'_>) -> Part {
     let part = replayable_as_pin(inner(stmt.query(), names));
     match asks_proxy(stmt) {
         true => {
-            let explained = Analysis { primary: part.primary, steps: vec![part.step] };
+            let (primary, steps) = (part.primary, vec![part.step]);
+            let explained = Analysis { primary, steps, ..Analysis::default() };
             Part { primary: None, step: Step::Explain(Arc::new(explained)), ..part }
         }
         false => part,

@@ -94,6 +94,15 @@ pub(super) fn shape(sql: &[u8], out: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
+/// A shape for people: a question mark for each literal.
+pub(super) fn printable(shape: &[u8]) -> String {
+    let marked = shape.iter().map(|byte| match *byte {
+        STRING | INTEGER | FRACTION | PARAMETER => b'?',
+        byte => byte,
+    });
+    String::from_utf8_lossy(&marked.collect::<Vec<u8>>()).into_owned()
+}
+
 struct Lexer<'a> {
     sql: &'a [u8],
     at: usize,

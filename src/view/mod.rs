@@ -6,12 +6,14 @@ mod catalogs;
 mod nodes;
 mod peers;
 mod prepared;
+mod shapes;
 mod stats;
 
 pub use catalogs::Catalog;
 pub use nodes::{Cluster, Node, PoolLimits};
 pub use peers::{Client, ClientState, Listening, Pool, Route, Server, ServerState};
 pub use prepared::Prepared;
+pub use shapes::Shape;
 pub use stats::Stats;
 
 use serde::{Serialize, Serializer};
@@ -40,6 +42,8 @@ pub struct Proxy {
     pub prepared: Vec<Prepared>,
     /// What is known of the names in the databases that were used.
     pub catalogs: Vec<Catalog>,
+    /// Where statements went, the most used first.
+    pub shapes: Vec<Shape>,
     pub stats: Vec<Stats>,
 }
 
@@ -59,6 +63,7 @@ impl Proxy {
             listening: Vec::new(),
             prepared: Vec::new(),
             catalogs: Vec::new(),
+            shapes: Vec::new(),
             stats: Vec::new(),
         }
     }

@@ -152,7 +152,7 @@ fn receive(asked: u8, parts: &[&[u8]]) -> Received {
 
 fn owing(asked: u8) -> Queue {
     let steps = vec![Step::Begin { read_only: None }, Step::DeallocateAll, Step::Commit];
-    let analysis = Arc::new(Analysis { primary: None, steps });
+    let analysis = Arc::new(Analysis { steps, ..Analysis::default() });
     let parse = |ours| Owed::Parse { ours, slot: Slot::Shared(7), undo: None };
     let effect = Some(analysis.clone());
     let entries = match asked % 6 {

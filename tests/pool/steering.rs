@@ -159,6 +159,28 @@ async fn rules_say_where_whose_reads_go() {
 }
 
 #[tokio::test]
+async fn rules_name_statements_by_a_relation_or_by_their_shape() {
+    let servers = three().await;
+    servers.sql("CREATE TABLE audit AS SELECT 7 AS a").await.unwrap();
+    servers.caught_up().await.unwrap();
+    let rules = "rules = [
+        { relation = \"audit\", statement = \"SELECT max(a) FROM audit\", to = \"b\" },
+        { relation = \"public.audit\", to = \"primary\" },
+        { statement = \"SELECT a FROM t WHERE a = 1\", to = \"c\" },
+    ]";
+    let running = patient(&servers, rules).start().await;
+    let client = running.connect().await;
+    for _ in 0..4 {
+        assert_eq!(sent(&client, "SELECT max(a) FROM audit").await, at("b", "asked"));
+        assert_eq!(sent(&client, "SELECT a FROM audit").await, at("a", "asked"));
+        assert_eq!(sent(&client, "SELECT a FROM t WHERE a = 7").await, at("c", "asked"));
+        client.query("SELECT a FROM public.audit WHERE a = $1", &[&7_i32]).await.unwrap();
+        assert_eq!(route(&client).await, at("a", "asked"));
+        assert_eq!(sent(&client, READ).await.1, "fresh_replica");
+    }
+}
+
+#[tokio::test]
 async fn rules_change_with_a_reload() {
     let servers = three().await;
     let wanted = patient(&servers, "rules = [{ user = \"postgres\", to = \"b\" }]");
@@ -309,4 +331,33 @@ async fn explain_says_where_a_statement_would_go_and_runs_nothing() {
     client.batch_execute("BEGIN; LOCK TABLE t").await.unwrap();
     let lines = explained(&client, "EXPLAIN (TIDEGATE) TABLE t").await;
     assert!(lines.iter().any(|line| line.contains("its transaction is open")), "{lines:?}");
+}
+
+#[tokio::test]
+async fn routes_tell_of_each_shape_where_it_went_and_how_long_it_took() {
+    let servers = three().await;
+    let running = patient(&servers, "").start().await;
+    let client = running.connect().await;
+    for a in 0..5 {
+        client.simple_query(&format!("SELECT a FROM t WHERE a = {a}")).await.unwrap();
+    }
+    client.batch_execute("UPDATE t SET a = 7 WHERE a = 99").await.unwrap();
+    let statement = client.prepare("SELECT a FROM t WHERE a < $1").await.unwrap();
+    for _ in 0..3 {
+        client.query(&statement, &[&5_i32]).await.unwrap();
+    }
+    let routes = running.admin("SHOW ROUTES").await;
+    let of = |shape: &str| {
+        let row = routes.iter().find(|row| row[9].as_deref() == Some(shape));
+        let row = row.unwrap_or_else(|| panic!("{shape}: {routes:?}"));
+        let number = |at: usize| row[at].as_ref().unwrap().parse::<u64>().unwrap();
+        let (average, median, longest) = (number(5), number(6), number(8));
+        assert!(average > 0 && median <= longest && average <= longest, "{row:?}");
+        (row[1].clone().unwrap(), number(2), number(3))
+    };
+    assert_eq!(of("SELECT a FROM t WHERE a = ?"), ("read".into(), 0, 5));
+    assert_eq!(of("UPDATE t SET a = ? WHERE a = ?"), ("write".into(), 1, 0));
+    let (kind, primary, replicas) = of("SELECT a FROM t WHERE a < ?");
+    assert_eq!((kind.as_str(), primary), ("read", 0));
+    assert!(replicas >= 3);
 }

@@ -12,6 +12,7 @@ mod lists;
 mod nodes;
 mod pools;
 mod prepared;
+mod routes;
 mod servers;
 mod stats;
 mod version;
@@ -39,6 +40,7 @@ pub(super) static SHOWS: &[Show] = &[
     servers::SHOW,
     pools::SHOW,
     prepared::SHOW,
+    routes::SHOW,
     nodes::SHOW,
     databases::SHOW,
     catalog::SHOW,

@@ -93,7 +93,8 @@ pub(in crate::app) fn nodes(
 }
 
 pub(in crate::app) fn live(settings: &config::Cluster) -> Live {
-    Live { route: routing(settings), hold: settings.failover.hold }
+    // Its classifier knows no marks: rules that need one do not apply.
+    Live { route: routing(settings, |_| None), hold: settings.failover.hold }
 }
 
 pub(in crate::app) fn policy(settings: &config::Cluster) -> Policy {

@@ -66,7 +66,7 @@ impl Arriving {
         let entry = self.registered(&known, guest, application.unwrap_or_else(|| "".into()))?;
         self.say_hello(accepted, &greeting, &entry).await?;
         let pin = (cluster.pool_settings.load().mode == Mode::Session).then_some(Pin::Mode);
-        let session = Session::new(params, pin);
+        let session = Session::new(params, pin).greeted(&greeting);
         let (stream, input) = (self.stream.take(), std::mem::take(&mut self.input));
         let stream = stream.ok_or(Stopped::Quietly)?;
         let cluster = cluster.clone();

@@ -150,8 +150,11 @@ impl Database {
 
     /// Code ran that may have defined something.
     pub fn suspect(&self) {
-        self.state.lock().suspected = true;
-        self.wake.notify_one();
+        let before = std::mem::replace(&mut self.state.lock().suspected, true);
+        // Code like it may run thousands of times a second.
+        if !before {
+            self.wake.notify_one();
+        }
     }
 
     /// Nobody looked after a database that nobody used.

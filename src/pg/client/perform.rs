@@ -14,6 +14,7 @@ use crate::route::Wants;
 use crate::topology::NodeSet;
 use std::future::poll_fn;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 /// How often a read is asked again before its failure is the client's.
 const MAX_RETRIES: usize = 4;
@@ -35,6 +36,7 @@ impl Client {
         if self.batch.defines() {
             self.define();
         }
+        let (usage, started) = (self.batch.usage.clone(), Instant::now());
         let mut tries = Tries::default();
         // Nothing was asked of the server yet that another one could not be asked.
         let mut fresh = self.begun.is_some();
@@ -78,7 +80,12 @@ impl Client {
                 self.begun = begun.filter(|_| self.session.tx == Tx::Open);
             }
             return match ended {
-                Ended::Done => Ok(()),
+                Ended::Done => {
+                    if let Some(usage) = usage {
+                        usage.answered(!self.reads_elsewhere(), started.elapsed());
+                    }
+                    Ok(())
+                }
                 ended => self.after(ended),
             };
         }
@@ -227,6 +234,9 @@ impl Client {
             }
         }
         self.cluster.counters.retries.with(reason).increment();
+        if let Some(usage) = &self.batch.usage {
+            usage.retried();
+        }
         tracing::debug!(client = self.entry.id, ?ended, "a read is asked of another node");
         self.drop_server();
     }

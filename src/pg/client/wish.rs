@@ -26,7 +26,7 @@ impl Client {
             places: &self.cluster.places,
         };
         let hint = self.batch.wanted.as_deref();
-        let wanted = self.session.wants(hint, 0, &live, &owner)?;
+        let wanted = self.session.wants(hint, self.batch.marks, &live, &owner)?;
         drop(live);
         if let Some(after) = &wanted.after {
             self.look_at(after)?;

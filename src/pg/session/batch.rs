@@ -5,7 +5,7 @@ use super::wishes::Wanted;
 use crate::pg::statement::Statement;
 use crate::refusal::Refusal;
 use crate::route::{Place, Wants};
-use crate::sql::{Analysis, Pin, Step, Why};
+use crate::sql::{Analysis, Pin, Step, Usage, Why};
 use std::sync::Arc;
 
 /// One frame of a batch, understood as far as needed.
@@ -100,6 +100,10 @@ pub struct Batch {
     seen: bool,
     /// It uses named statements for the first time.
     news: bool,
+    /// What is counted for its first statement.
+    pub usage: Option<Arc<Usage>>,
+    /// The rules that statements of it fall under.
+    pub marks: u64,
     /// What its hints want.
     pub wanted: Option<Box<Wanted>>,
     /// Why it cannot be carried out; nothing of it was.
@@ -124,6 +128,8 @@ impl Batch {
         self.lists_channels = false;
         self.seen = false;
         self.news = false;
+        self.usage = None;
+        self.marks = 0;
         self.wanted = None;
         self.complaint = None;
         self.insists = false;
@@ -262,6 +268,10 @@ impl Batch {
     pub(super) fn count(&mut self, analysis: &Analysis) {
         self.statements += 1;
         self.primary = self.primary.or(analysis.primary);
+        self.marks |= analysis.marks;
+        if self.usage.is_none() {
+            self.usage.clone_from(&analysis.usage);
+        }
         self.insists |= insists(analysis);
         self.listens |= analysis.channels().next().is_some();
         self.lists_channels |= analysis.steps.contains(&Step::ListsChannels);
@@ -276,7 +286,7 @@ impl Batch {
 /// It needs the primary for more than what it may do by functions that nobody knows, or by
 /// relations that are different on each server.
 fn insists(analysis: &Analysis) -> bool {
-    let doubtful = [Why::Function, Why::Doubtful, Why::Session];
+    let doubtful = [Why::Function, Why::Doubtful, Why::Session, Why::Refused, Why::Relation];
     let stays = |step: &Step| !matches!(step, Step::Plain | Step::Hidden);
     analysis.primary.is_some_and(|why| !doubtful.contains(&why))
         || (analysis.primary.is_some() && analysis.steps.iter().any(stays))

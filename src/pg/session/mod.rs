@@ -104,6 +104,8 @@ type Names = HashMap<Box<[u8]>, Named, foldhash::fast::RandomState>;
 #[derive(Debug)]
 pub struct Session {
     pub variables: Variables,
+    /// Where the session says nothing else, a backslash in a string is special.
+    default_strings_differ: bool,
     pub tx: Tx,
     /// The running transaction, explicit or not, has failed.
     aborted: bool,
@@ -148,6 +150,7 @@ impl Session {
     pub fn new(startup: Arc<Params>, pin: Option<Pin>) -> Session {
         Session {
             variables: Variables::new(startup),
+            default_strings_differ: false,
             tx: Tx::Idle,
             aborted: false,
             pin,
@@ -170,6 +173,14 @@ impl Session {
             portals: Vec::new(),
             copying: false,
         }
+    }
+
+    /// What the user's or the database's own settings make of parameters that the session does not
+    /// set.
+    pub fn greeted(mut self, greeting: &Reported) -> Session {
+        let said = greeting.0.iter().find(|(name, _)| **name == *b"standard_conforming_strings");
+        self.default_strings_differ = said.is_some_and(|(_, value)| **value != *b"on");
+        self
     }
 
     fn named(&self, name: &[u8]) -> Option<&Arc<Statement>> {
@@ -242,8 +253,10 @@ impl Session {
 
     /// The classifier reads texts as with `standard_conforming_strings = on`.
     fn reads_strings_differently(&self) -> bool {
-        let value = self.variables.current().get("standard_conforming_strings");
-        value.is_some_and(|value| !matches!(&**value, "on" | "true" | "yes" | "1"))
+        match self.variables.current().get("standard_conforming_strings") {
+            Some(value) => !matches!(&**value, "on" | "true" | "yes" | "1"),
+            None => self.default_strings_differ,
+        }
     }
 
     /// Every statement is a serializable transaction, which a standby refuses.
@@ -278,7 +291,7 @@ impl Session {
                 // PREPARE TRANSACTION keeps what the transaction set.
                 if tag.starts_with(b"COMMIT") || tag.starts_with(b"PREPARE TRANSACTION") {
                     self.commit()
-                } else {
+                } else if *step == Step::Rollback || self.tx != Tx::Idle {
                     self.rollback()
                 }
             }

@@ -339,7 +339,7 @@ fn unseen(beginning: &[u8]) -> Arc<Analysis> {
     } else {
         vec![Step::Hidden]
     };
-    Arc::new(Analysis { primary: Some(Why::Unseen), steps })
+    Arc::new(Analysis { primary: Some(Why::Unseen), steps, ..Analysis::default() })
 }
 
 /// A position is one of a moment: it must not be told before what goes before it is done.

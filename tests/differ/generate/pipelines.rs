@@ -47,6 +47,8 @@ fn part(author: &mut Author) -> Vec<Message> {
         3..8 => vec![bind(author, portal, name), execute(portal, 0)],
         8 => vec![bind(author, portal, name), execute(portal, 2)],
         9 => vec![bind(author, portal, name), Message::Describe('P', portal.into())],
+        // See `known/describe_of_a_statement_of_another_server.txt` for why a Sync follows.
+        10 if !name.is_empty() => vec![Message::Describe('S', name.into()), Message::Sync],
         10 => vec![Message::Describe('S', name.into())],
         11 => vec![Message::Describe('P', portal.into())],
         12 => vec![Message::Close('S', name.into())],
