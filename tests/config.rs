@@ -200,7 +200,8 @@ const BAD: &[(&str, &str)] = &[
     ),
     (
         "engine = \"oracle\"",
-        r#"tidegate.toml:5: clusters.orders.engine = "oracle": must be "postgres", "mysql" or "mariadb""#,
+        r#"tidegate.toml:5: clusters.orders.engine = "oracle": must be "postgres", "mysql" or "mariadb"
+  hint: leave it out for the default, "postgres""#,
     ),
     (
         "failover.mode = \"automatic\"",
