@@ -2,15 +2,15 @@
 SECONDS ?= 60
 SEEDS ?= 10000
 FROM ?= 0
-.PHONY: help setup demo release test bench suites fuzz soak differ leaks misroute
+.PHONY: help setup demo release test bench suites fuzz soak differ leaks misroute misroute-mariadb
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
 demo: release ## three PostgreSQL servers, the proxy, a workload, a live view (CHECK=1: scripted, no terminal)
 	target/release/tidegate demo postgres $(if $(CHECK),--check)
 release: setup ## target/release/tidegate
 	cargo build --release --locked
 test: ## everything that CI runs
-	@tests/setup $$(tests/drivers/needs)
+	@tests/setup mariadb-test-data $$(tests/drivers/needs)
 	@tests/run
 bench: setup ## beside PgBouncer and HAProxy, interleaved (ARGS=--quick; ARGS=--help)
 	@tests/setup pgbouncer haproxy strace python3
@@ -27,6 +27,9 @@ differ: setup ## SEEDS (10000) generated conversations from seed FROM (0) on, di
 	  cargo test --locked --test differ -- --nocapture generated
 leaks: setup ## 200 clients with states of their own on 5 servers for SECONDS (60)
 	TIDEGATE_TEST_SECONDS=$(SECONDS) cargo test --locked --test leaks -- --nocapture
+misroute-mariadb: setup ## all statements of MariaDB's test suite, judged by real servers
+	@tests/setup mariadb-test-data
+	TIDEGATE_TEST_STRIDE=1 cargo test --locked --test misroute_mariadb -- --nocapture
 misroute: setup ## PostgreSQL's own statements and sqlsmith's on real servers: none that writes is called a read
 	@tests/setup $$(tests/suites/needs) sqlsmith
 	@tests/misroute/run

@@ -12,23 +12,30 @@
 //! 5 app          knows everything, wires everything
 //!   config       TOML -> every module's Settings
 //! 4 admin, http  console, metrics, health
-//! 3 pg           the PostgreSQL engine: bytes and session state
-//! 2 pool route monitor   decisions and resources, free of any protocol
-//! 1 topology sql refusal view   values and pure functions, no I/O
-//! 0 net telemetry task   no domain words
+//! 4 pg, mysql    the engines: bytes and session state; they never know each other
+//! 3 dispatch     where work goes and what serves it, free of any protocol
+//! 2 pool route monitor door, counters above them   decisions and resources, free of any protocol
+//! 1 topology sql refusal view registry   values and pure functions, no I/O
+//! 0 net telemetry task secret   no domain words
 //! ```
 
 pub mod admin;
 pub mod app;
 pub mod config;
+pub mod counters;
+pub mod dispatch;
+pub mod door;
 pub mod http;
 pub mod lab;
 pub mod monitor;
+pub mod mysql;
 pub mod net;
 pub mod pg;
 pub mod pool;
 pub mod refusal;
+pub mod registry;
 pub mod route;
+pub mod secret;
 pub mod sql;
 pub mod task;
 pub mod telemetry;

@@ -3,9 +3,10 @@
 use super::{picture, wire};
 use crate::admin::{Control, Reloaded};
 use crate::config::{self, Config};
+use crate::monitor::Handle;
+use crate::mysql;
 use crate::net::tls::Authorities;
 use crate::pg::cluster::Cluster;
-use crate::pg::connect::Node;
 use crate::pg::engine::Engine;
 use crate::topology::NodeView;
 use crate::view;
@@ -19,7 +20,9 @@ use tokio::sync::Notify;
 
 /// The running proxy in the hands of an operator.
 pub struct Console {
+    /// That of PostgreSQL.
     pub engine: Arc<Engine>,
+    pub mysql: Arc<mysql::engine::Engine>,
     pub listening: Vec<(&'static str, SocketAddr)>,
     pub started: (SystemTime, Instant),
     config: Mutex<Config>,
@@ -31,11 +34,12 @@ impl Console {
     pub fn new(
         config: Config,
         path: &Path,
-        engine: Arc<Engine>,
+        (engine, mysql): (Arc<Engine>, Arc<mysql::engine::Engine>),
         listening: Vec<(&'static str, SocketAddr)>,
     ) -> Console {
         Console {
             engine,
+            mysql,
             listening,
             started: (SystemTime::now(), Instant::now()),
             config: Mutex::new(config),
@@ -56,15 +60,19 @@ impl Console {
     /// Lets clients finish, as long as `shutdown_timeout` allows; answers with who is left.
     pub async fn drain(&self) -> usize {
         let within = self.config.lock().settings.shutdown_timeout;
-        self.engine.drain(within).await
+        let both = futures_util::future::join(self.engine.drain(within), self.mysql.drain(within));
+        let (postgres, mysql) = both.await;
+        postgres + mysql
     }
 
-    fn clusters(&self, name: Option<&str>) -> Result<Vec<Arc<Cluster>>, String> {
-        let all = &self.engine.clusters;
-        let found: Vec<_> =
-            all.iter().filter(|c| name.is_none_or(|n| *c.name == *n)).cloned().collect();
+    fn clusters(&self, name: Option<&str>) -> Result<Vec<Either>, String> {
+        let postgres = self.engine.clusters.iter().cloned().map(Either::Postgres);
+        let mysql = self.mysql.clusters.iter().cloned().map(Either::Mysql);
+        let all: Vec<Either> = postgres.chain(mysql).collect();
+        let names: Vec<String> = all.iter().map(|c| c.name().to_string()).collect();
+        let wanted = |c: &Either| name.is_none_or(|n| **c.name() == *n);
+        let found: Vec<Either> = all.into_iter().filter(wanted).collect();
         if found.is_empty() {
-            let names: Vec<&str> = all.iter().map(|c| &*c.name).collect();
             let name = name.unwrap_or_default();
             return Err(format!("there is no cluster {name:?}; there are: {}", names.join(", ")));
         }
@@ -80,7 +88,14 @@ impl Console {
             let loaded = crate::pg::auth::Users::load(&wire::users(&configured.auth), &known);
             users.push((cluster, configured, loaded.map_err(|e| e.to_string())?));
         }
-        if let Some(acceptor) = &self.engine.acceptor {
+        let mut others = Vec::new();
+        for cluster in &self.mysql.clusters {
+            let Some(configured) = settings.clusters.get(&*cluster.name) else { continue };
+            let users = mysql::auth::Users::load(&wire::mysql::users(&configured.auth));
+            others.push((cluster, configured, users.map_err(|e| e.to_string())?));
+        }
+        let acceptors = [&self.engine.acceptor, &self.mysql.acceptor];
+        for acceptor in acceptors.into_iter().flatten() {
             let side = wire::client_side(&settings.tls);
             acceptor.replace(side, &mut Authorities::default()).map_err(|e| format!("tls: {e}"))?;
         }
@@ -90,7 +105,15 @@ impl Console {
             cluster.welcomes.clear();
             cluster
                 .reconfigure(wire::live(configured, &cluster.classifier), configured.pool.clone());
-            let weights = weights(cluster, configured);
+            let weights = weights(&cluster.monitor, configured);
+            let monitor = cluster.monitor.clone();
+            tokio::spawn(async move { monitor.set_weights(weights).await });
+        }
+        for (cluster, configured, users) in others {
+            cluster.users.replace(users);
+            let live = wire::mysql::live(configured);
+            cluster.reconfigure(live, wire::mysql::policy(configured), configured.pool.clone());
+            let weights = weights(&cluster.monitor, configured);
             let monitor = cluster.monitor.clone();
             tokio::spawn(async move { monitor.set_weights(weights).await });
         }
@@ -109,14 +132,42 @@ impl Console {
     }
 }
 
+/// A cluster of one of the engines.
+enum Either {
+    Postgres(Arc<Cluster>),
+    Mysql(Arc<mysql::cluster::Cluster>),
+}
+
+impl Either {
+    fn name(&self) -> &Arc<str> {
+        match self {
+            Either::Postgres(cluster) => &cluster.name,
+            Either::Mysql(cluster) => &cluster.name,
+        }
+    }
+
+    async fn pause(&self) {
+        match self {
+            Either::Postgres(cluster) => cluster.pause().await,
+            Either::Mysql(cluster) => cluster.pause().await,
+        }
+    }
+
+    fn resume(&self) {
+        match self {
+            Either::Postgres(cluster) => cluster.resume(),
+            Either::Mysql(cluster) => cluster.resume(),
+        }
+    }
+}
+
 /// The shares of reads of the running nodes; nodes that come by a restart have none yet.
-fn weights(cluster: &Cluster, configured: &config::Cluster) -> Vec<u32> {
-    let seen = cluster.monitor.snapshot();
-    let weight = |(node, seen): (&Arc<Node>, &NodeView)| {
-        let found = configured.nodes.iter().find(|c| c.name == *node.name);
+fn weights(monitor: &Handle, configured: &config::Cluster) -> Vec<u32> {
+    let weight = |seen: &NodeView| {
+        let found = configured.nodes.iter().find(|c| c.name == *seen.name);
         found.map_or(seen.weight, |c| c.weight)
     };
-    cluster.nodes.iter().zip(&seen.nodes).map(weight).collect()
+    monitor.snapshot().nodes.iter().map(weight).collect()
 }
 
 impl Control for Console {
@@ -148,7 +199,11 @@ impl Control for Console {
     }
 
     fn kill(&self, client: u64) -> bool {
-        let found = self.engine.clients.get(client);
+        if let Some(found) = self.engine.clients.get(client) {
+            found.kill();
+            return true;
+        }
+        let found = self.mysql.clients.get(client);
         if let Some(client) = &found {
             client.kill();
         }

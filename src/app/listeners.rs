@@ -87,6 +87,7 @@ impl Heirs {
 
 pub(super) struct Listeners {
     pub postgres: Option<TcpListener>,
+    pub mysql: Option<TcpListener>,
     pub console: Option<TcpListener>,
     pub http: Option<TcpListener>,
     pub heirs: Heirs,
@@ -95,15 +96,31 @@ pub(super) struct Listeners {
 impl Listeners {
     /// Name and address of each open port.
     pub(super) fn addresses(&self) -> Vec<(&'static str, SocketAddr)> {
-        [("postgres", &self.postgres), ("console", &self.console), ("http", &self.http)]
-            .into_iter()
+        let all = [
+            ("postgres", &self.postgres),
+            ("mysql", &self.mysql),
+            ("console", &self.console),
+            ("http", &self.http),
+        ];
+        all.into_iter()
             .filter_map(|(name, listener)| Some((name, listener.as_ref()?.local_addr().ok()?)))
             .collect()
     }
 }
 
+/// The engines that have clusters.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Engines {
+    pub postgres: bool,
+    pub mysql: bool,
+}
+
 /// Opens what the settings ask for, with the inherited sockets where these are the same.
-pub(super) fn open(settings: &Listen, mut from: Inherited) -> Result<Listeners, ListenError> {
+pub(super) fn open(
+    settings: &Listen,
+    engines: Engines,
+    mut from: Inherited,
+) -> Result<Listeners, ListenError> {
     let mut heirs = Vec::new();
     let mut open = |key: &'static str, door: Door| -> Result<Option<TcpListener>, ListenError> {
         let Some(address) = door.address() else { return Ok(None) };
@@ -118,14 +135,15 @@ pub(super) fn open(settings: &Listen, mut from: Inherited) -> Result<Listeners, 
         heirs.push(heir);
         Ok(Some(listener))
     };
-    let postgres = open("postgres", settings.postgres)?;
+    let postgres = if engines.postgres { open("postgres", settings.postgres)? } else { None };
+    let mysql = if engines.mysql { open("mysql", settings.mysql)? } else { None };
     let console = open("console", settings.console)?;
     let http = open("http", settings.http)?;
     // Nobody would ever answer on it.
     if let Some((address, _)) = from.0.first() {
         return Err(ListenError::Stranger { address: *address });
     }
-    Ok(Listeners { postgres, console, http, heirs: Heirs(heirs) })
+    Ok(Listeners { postgres, mysql, console, http, heirs: Heirs(heirs) })
 }
 
 fn adopt(socket: net::TcpListener) -> io::Result<TcpListener> {

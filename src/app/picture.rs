@@ -1,12 +1,16 @@
 //! Fills the one view that console, HTTP and terminal render.
 
+mod mysql;
+
 use super::control::Console;
+use crate::counters::Counters;
+use crate::monitor::Handle;
 use crate::pg::catalog::Shown;
 use crate::pg::cluster::{Cluster, UserPools};
 use crate::pg::listen::Hub;
 use crate::pg::registry::{self, ClientEntry, ServerEntry};
 use crate::pg::statement::Statement;
-use crate::pool::Mode;
+use crate::pool::{self, Mode};
 use crate::sql::{Analysis, Used};
 use crate::topology::{NodeView, Role};
 use crate::view::{self, ClientState, PoolLimits, ServerState};
@@ -24,8 +28,15 @@ pub(super) fn draw(console: &Console) -> view::Proxy {
     proxy.config = settings(console);
     let servers = engine.servers.all();
     for cluster in &engine.clusters {
-        proxy.clusters.push(cluster_view(cluster));
-        proxy.stats.push(stats(cluster));
+        let pool = cluster.pool_settings.load();
+        let seen = Seen {
+            name: &cluster.name,
+            monitor: &cluster.monitor,
+            pool: &pool,
+            paused: cluster.is_paused(),
+        };
+        proxy.clusters.push(cluster_view(&seen, "postgres", cluster.databases.as_deref()));
+        proxy.stats.push(stats(&cluster.name, &cluster.counters));
         proxy.listening.extend(cluster.hubs.all().iter().map(|hub| listening(cluster, hub)));
         proxy.prepared.extend(prepared(cluster));
         proxy.shapes.extend(shapes(cluster));
@@ -34,8 +45,9 @@ pub(super) fn draw(console: &Console) -> view::Proxy {
         proxy.pools.extend(pools.iter().flat_map(|pools| pool_views(cluster, pools)));
     }
     proxy.clients = engine.clients.all().iter().map(|c| client(c, console)).collect();
-    proxy.clients.sort_by_key(|c| c.id);
     proxy.servers = servers.iter().map(|s| server(s, console)).collect();
+    mysql::add(&mut proxy, console);
+    proxy.clients.sort_by_key(|c| c.id);
     proxy.servers.sort_by_key(|s| s.id);
     proxy
 }
@@ -63,17 +75,25 @@ fn mode_name(mode: Mode) -> &'static str {
     }
 }
 
-fn cluster_view(cluster: &Cluster) -> view::Cluster {
+/// What clusters of every engine have.
+struct Seen<'a> {
+    name: &'a Arc<str>,
+    monitor: &'a Handle,
+    pool: &'a pool::Settings,
+    paused: bool,
+}
+
+fn cluster_view(cluster: &Seen<'_>, engine: &str, databases: Option<&[Arc<str>]>) -> view::Cluster {
     let seen = cluster.monitor.snapshot();
-    let pool = cluster.pool_settings.load();
+    let pool = cluster.pool;
     let now = Instant::now();
     view::Cluster {
         name: cluster.name.clone(),
-        engine: "postgres".into(),
+        engine: engine.into(),
         primary: seen.primary().map(|node| node.name.clone()),
         epoch: seen.epoch,
-        paused: cluster.is_paused(),
-        databases: cluster.databases.clone().unwrap_or_else(|| vec!["*".into()]),
+        paused: cluster.paused,
+        databases: databases.map_or_else(|| vec!["*".into()], <[Arc<str>]>::to_vec),
         limits: PoolLimits {
             mode: mode_name(pool.mode).into(),
             size: pool.size as u64,
@@ -88,14 +108,14 @@ fn cluster_view(cluster: &Cluster) -> view::Cluster {
 fn node(node: &NodeView, now: Instant) -> view::Node {
     let reason = match &node.role {
         Role::Unknown(why) => Some(why.clone()),
-        _ => None,
+        _ => node.trouble.clone(),
     };
     view::Node {
         name: node.name.clone(),
         address: node.address.clone(),
         role: node.role.name().into(),
         reason,
-        position: node.position.map(|p| p.to_string()),
+        position: node.position.as_ref().map(|p| p.to_string()),
         staleness: node.fresh_as_of.map(|at| now.saturating_duration_since(at)),
         bytes_behind: node.bytes_behind,
         claimed_lag: node.claimed_lag_us.map(Duration::from_micros),
@@ -129,10 +149,9 @@ fn shapes(cluster: &Cluster) -> Vec<view::Shape> {
     used.into_iter().map(shape).collect()
 }
 
-fn stats(cluster: &Cluster) -> view::Stats {
-    let counters = &cluster.counters;
+fn stats(cluster: &Arc<str>, counters: &Counters) -> view::Stats {
     view::Stats {
-        cluster: cluster.name.clone(),
+        cluster: cluster.clone(),
         database: "*".into(),
         transactions: counters.transactions.get(),
         queries: counters.queries.get(),
@@ -164,28 +183,34 @@ fn listening(cluster: &Cluster, hub: &Hub) -> view::Listening {
 
 fn pool_views(cluster: &Cluster, pools: &Arc<UserPools>) -> Vec<view::Pool> {
     let settings = cluster.pool_settings.load();
-    let pool =
-        |(node, pool): (&Arc<crate::pg::connect::Node>, &Arc<crate::pg::cluster::PgPool>)| {
-            let counts = pool.counts();
-            view::Pool {
-                cluster: cluster.name.clone(),
-                node: node.name.clone(),
-                user: pools.user.clone(),
-                database: pools.database.clone(),
-                mode: mode_name(settings.mode).into(),
-                size: settings.size as u64,
-                min_idle: settings.min_idle as u64,
-                servers_active: counts.lent as u64,
-                servers_idle: (counts.idle - counts.used) as u64,
-                servers_used: counts.used as u64,
-                servers_connecting: counts.connecting as u64,
-                clients_waiting: counts.waiting as u64,
-                longest_wait: counts.longest_wait,
-                opened: counts.opened,
-                closed: counts.closed,
-            }
-        };
-    cluster.nodes.iter().zip(&pools.nodes).map(pool).collect()
+    let of = (&cluster.name, &pools.user, &pools.database);
+    let all = cluster.nodes.iter().zip(&pools.nodes);
+    all.map(|(node, pool)| pool_view(of, &node.name, &settings, pool.counts())).collect()
+}
+
+fn pool_view(
+    (cluster, user, database): (&Arc<str>, &Arc<str>, &Arc<str>),
+    node: &Arc<str>,
+    settings: &pool::Settings,
+    counts: pool::Counts,
+) -> view::Pool {
+    view::Pool {
+        cluster: cluster.clone(),
+        node: node.clone(),
+        user: user.clone(),
+        database: database.clone(),
+        mode: mode_name(settings.mode).into(),
+        size: settings.size as u64,
+        min_idle: settings.min_idle as u64,
+        servers_active: counts.lent as u64,
+        servers_idle: (counts.idle - counts.used) as u64,
+        servers_used: counts.used as u64,
+        servers_connecting: counts.connecting as u64,
+        clients_waiting: counts.waiting as u64,
+        longest_wait: counts.longest_wait,
+        opened: counts.opened,
+        closed: counts.closed,
+    }
 }
 
 /// More of the statements of a cluster are not shown, nor more bytes of their texts.

@@ -1,7 +1,7 @@
 //! `tidegate run`: the proxy, wired from its configuration, until it is told to stop.
 
 use super::control::Console;
-use super::listeners::{self, Heirs, Inherited};
+use super::listeners::{self, Engines, Heirs, Inherited};
 use super::{notify, wire};
 use crate::config::{self, Config, Settings};
 use crate::task::Tasks;
@@ -94,9 +94,16 @@ impl Proxy {
     ) -> Result<Proxy, RunError> {
         let [tasks, door, desks] = [Tasks::new(), Tasks::new(), Tasks::new()];
         let settings = config.settings.clone();
-        let open = listeners::open(&settings.listen, inherited)?;
+        let is_postgres = |c: &config::Cluster| c.engine.is_postgres();
+        let engines = Engines {
+            postgres: settings.clusters.values().any(is_postgres),
+            mysql: !settings.clusters.values().all(is_postgres),
+        };
+        let open = listeners::open(&settings.listen, engines, inherited)?;
         let engine = Arc::new(wire::engine(&settings, tasks.clone())?);
-        let console = Arc::new(Console::new(config, path, engine.clone(), open.addresses()));
+        let mysql = Arc::new(wire::mysql::engine(&settings, &tasks)?);
+        let both = (engine.clone(), mysql.clone());
+        let console = Arc::new(Console::new(config, path, both, open.addresses()));
         for (name, address) in &console.listening {
             tracing::info!(name, %address, "listening");
         }
@@ -104,12 +111,15 @@ impl Proxy {
             let engine = engine.clone();
             door.spawn("postgres listener", |stop| engine.listen(listener, stop));
         }
-        tasks.spawn("pool upkeep", |stop| super::upkeep::tend_pools(engine.clone(), stop));
+        if let Some(listener) = open.mysql {
+            door.spawn("mysql listener", |stop| mysql.listen(listener, stop));
+        }
+        tasks.spawn("pool upkeep", |stop| super::upkeep::tend_pools(console.clone(), stop));
         for cluster in &engine.clusters {
             let (name, cluster) = (format!("catalogs {}", cluster.name), cluster.clone());
             tasks.spawn(name, |stop| cluster.keep_catalogs(stop));
         }
-        tasks.spawn("role changes", |stop| super::upkeep::follow_roles(engine.clone(), stop));
+        tasks.spawn("role changes", |stop| super::upkeep::follow_roles(console.clone(), stop));
         if let Some(listener) = open.console {
             let (settings, control) = (console_settings(&settings)?, console.clone());
             desks.spawn("console", |mut stop| async move {
@@ -135,7 +145,7 @@ impl Proxy {
         Ok(Proxy { console, heirs: open.heirs, door, desks, tasks })
     }
 
-    /// Where a listener listens: `postgres`, `console` or `http`.
+    /// Where a listener listens: `postgres`, `mysql`, `console` or `http`.
     pub fn address(&self, listener: &str) -> Option<std::net::SocketAddr> {
         let found = self.console.listening.iter().find(|(name, _)| *name == listener);
         found.map(|(_, address)| *address)

@@ -1,14 +1,14 @@
 //! What is done for the pools while clients are served.
 
-use crate::pg::cluster::Cluster;
-use crate::pg::engine::Engine;
+use super::control::Console;
+use crate::monitor::Handle;
 use crate::task::Stop;
-use crate::topology::{Role, Snapshot};
+use crate::topology::{NodeId, Role, Snapshot};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Once a second: connections that are too old or too idle are closed, minima are kept.
-pub(super) async fn tend_pools(engine: Arc<Engine>, mut stop: Stop) {
+pub(super) async fn tend_pools(console: Arc<Console>, mut stop: Stop) {
     let mut tick = tokio::time::interval(Duration::from_secs(1));
     loop {
         // Both branches are cancel-safe.
@@ -16,7 +16,10 @@ pub(super) async fn tend_pools(engine: Arc<Engine>, mut stop: Stop) {
             () = stop.stopped() => return,
             _ = tick.tick() => {}
         }
-        for pools in engine.clusters.iter().flat_map(|cluster| cluster.all_pools()) {
+        for pools in console.engine.clusters.iter().flat_map(|cluster| cluster.all_pools()) {
+            pools.nodes.iter().for_each(|pool| pool.tend());
+        }
+        for pools in console.mysql.clusters.iter().flat_map(|cluster| cluster.all_pools()) {
             pools.nodes.iter().for_each(|pool| pool.tend());
         }
     }
@@ -24,36 +27,62 @@ pub(super) async fn tend_pools(engine: Arc<Engine>, mut stop: Stop) {
 
 /// A node whose role changed keeps no connection of its former life; reads that wait for one that
 /// is not reached any more go elsewhere.
-pub(super) async fn follow_roles(engine: Arc<Engine>, stop: Stop) {
-    let follow = |cluster: Arc<Cluster>| {
-        let (mut stop, engine) = (stop.clone(), engine.clone());
-        async move {
-            let mut changes = cluster.monitor.published().changes();
-            let mut lives = vec![None; cluster.nodes.len()];
-            let mut reached = vec![false; cluster.nodes.len()];
-            loop {
-                // Both branches are cancel-safe.
-                tokio::select! {
-                    () = stop.stopped() => return,
-                    changed = changes.changed() => if changed.is_err() { return },
-                }
-                let now = cluster.monitor.snapshot();
-                retire_changed(&cluster, &mut lives, &now);
-                for (before, node) in reached.iter_mut().zip(&now.nodes) {
-                    let is_reached = !matches!(node.role, Role::Unknown(_));
-                    if std::mem::replace(before, is_reached) && !is_reached {
-                        engine.wake_clients_of(&cluster.name, node.id);
-                    }
-                }
-            }
-        }
-    };
-    let followers = engine.clusters.iter().cloned().map(follow);
+pub(super) async fn follow_roles(console: Arc<Console>, stop: Stop) {
+    let postgres = console.engine.clusters.iter().map(|cluster| {
+        let (engine, name) = (console.engine.clone(), cluster.name.clone());
+        let wake = move |node| engine.wake_clients_of(&name, node);
+        let pools = cluster.clone();
+        let retire = move |node: NodeId| {
+            let all = pools.all_pools();
+            all.iter().for_each(|pools| pools.nodes[usize::from(node.0)].retire_all());
+        };
+        (cluster.monitor.clone(), Box::new(wake) as Act, Box::new(retire) as Act)
+    });
+    let mysql = console.mysql.clusters.iter().map(|cluster| {
+        let (engine, name) = (console.mysql.clone(), cluster.name.clone());
+        let wake = move |node| engine.wake_clients_of(&name, node);
+        let pools = cluster.clone();
+        let retire = move |node: NodeId| {
+            let all = pools.all_pools();
+            all.iter().for_each(|pools| pools.nodes[usize::from(node.0)].retire_all());
+        };
+        (cluster.monitor.clone(), Box::new(wake) as Act, Box::new(retire) as Act)
+    });
+    let followers = postgres.chain(mysql);
+    let followers = followers.map(|(monitor, wake, retire)| {
+        let stop = stop.clone();
+        follow(monitor, wake, retire, stop)
+    });
     futures_util::future::join_all(followers).await;
 }
 
+/// What is done about a node.
+type Act = Box<dyn Fn(NodeId) + Send + Sync>;
+
+async fn follow(monitor: Handle, wake: Act, retire: Act, mut stop: Stop) {
+    let mut changes = monitor.published().changes();
+    let nodes = monitor.snapshot().nodes.len();
+    let mut lives = vec![None; nodes];
+    let mut reached = vec![false; nodes];
+    loop {
+        // Both branches are cancel-safe.
+        tokio::select! {
+            () = stop.stopped() => return,
+            changed = changes.changed() => if changed.is_err() { return },
+        }
+        let now = monitor.snapshot();
+        retire_changed(&retire, &mut lives, &now);
+        for (before, node) in reached.iter_mut().zip(&now.nodes) {
+            let is_reached = !matches!(node.role, Role::Unknown(_));
+            if std::mem::replace(before, is_reached) && !is_reached {
+                wake(node.id);
+            }
+        }
+    }
+}
+
 /// `lives`: the last role of each node that it served in or was fenced from.
-fn retire_changed(cluster: &Cluster, lives: &mut [Option<Role>], now: &Snapshot) {
+fn retire_changed(retire: &Act, lives: &mut [Option<Role>], now: &Snapshot) {
     for (before, node) in lives.iter_mut().zip(&now.nodes) {
         if matches!(node.role, Role::Unknown(_)) || before.as_ref() == Some(&node.role) {
             continue;
@@ -66,9 +95,7 @@ fn retire_changed(cluster: &Cluster, lives: &mut [Option<Role>], now: &Snapshot)
                 to = node.role.name(),
                 "role changed; its server connections are closed"
             );
-            for pools in cluster.all_pools() {
-                pools.nodes[usize::from(node.id.0)].retire_all();
-            }
+            retire(node.id);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! From a configuration to running parts: every module's settings are made here.
 
+pub(super) mod mysql;
+
 use crate::config::{self, ClientTlsMode, ServerTlsMode};
 use crate::monitor::{self, Member};
 use crate::net::tls::{self, ALPN_POSTGRESQL, Authorities, ClientMode, ServerMode, TlsError};
@@ -12,7 +14,7 @@ use crate::pg::engine::{self, Engine};
 use crate::pg::probe::PgProbe;
 use crate::pg::registry::{Registry, ServerEntry};
 use crate::route;
-use crate::sql::Classifier;
+use crate::sql::{Classifier, Mark};
 use crate::task::Tasks;
 use std::sync::Arc;
 use thiserror::Error;
@@ -24,6 +26,8 @@ pub enum WireError {
     Tls { key: String, source: TlsError },
     #[error("clusters.{cluster}.auth: {source}")]
     Users { cluster: String, source: auth::UsersError },
+    #[error("clusters.{cluster}.auth: {source}")]
+    MysqlUsers { cluster: String, source: crate::mysql::auth::UsersError },
     #[error("the system gives no random bytes")]
     NoRandom,
 }
@@ -37,7 +41,7 @@ pub(super) fn engine(settings: &config::Settings, tasks: Tasks) -> Result<Engine
     let keys = Arc::new(KeyCache::new(KEPT_KEYS));
     let servers: Arc<Registry<ServerEntry>> = Arc::default();
     let mut clusters = Vec::new();
-    for (name, cluster) in &settings.clusters {
+    for (name, cluster) in settings.clusters.iter().filter(|c| c.1.engine.is_postgres()) {
         let shared = (&keys, &servers);
         clusters.push(Arc::new(one_cluster(name, cluster, shared, &mut authorities, &tasks)?));
     }
@@ -139,7 +143,7 @@ pub(super) fn live(settings: &config::Cluster, classifier: &Classifier) -> Live 
         query: q.query.clone(),
     };
     Live {
-        route: routing(settings, classifier),
+        route: routing(settings, |mark| classifier.mark(mark)),
         hold: settings.failover.hold,
         replication: settings.replication.clone(),
         auth: Arc::new(auth::Settings {
@@ -152,11 +156,15 @@ pub(super) fn live(settings: &config::Cluster, classifier: &Classifier) -> Live 
     }
 }
 
-fn routing(settings: &config::Cluster, classifier: &Classifier) -> route::Settings {
+/// `number`: that of a mark, if the classifier knows it.
+pub(super) fn routing(
+    settings: &config::Cluster,
+    number: impl Fn(&Mark) -> Option<u8>,
+) -> route::Settings {
     let places = settings.places();
     let rule = |rule: &config::Rule| {
         // One that the classifier does not know yet waits for the restart that its key asks for.
-        let bits = rule.marks().map(|mark| Some(1 << classifier.mark(&mark)?));
+        let bits = rule.marks().map(|mark| Some(1 << number(&mark)?));
         let marks = bits.sum::<Option<u64>>()?;
         Some(route::Rule {
             user: rule.user.as_deref().map(Into::into),
@@ -183,7 +191,7 @@ fn routing(settings: &config::Cluster, classifier: &Classifier) -> route::Settin
 }
 
 /// Nobody says where it is, or it is where this proxy is.
-fn is_near(node: &config::Node, cluster: &config::Cluster) -> bool {
+pub(super) fn is_near(node: &config::Node, cluster: &config::Cluster) -> bool {
     match (&node.zone, &cluster.route.zone) {
         (Some(there), Some(here)) => there == here,
         _ => true,

@@ -4,6 +4,7 @@ use super::auth::users_of_file;
 use super::choices::{ClientTlsMode, ServerTlsMode};
 use super::cluster::{Cluster, ServerTls};
 use super::logins;
+use super::other_engine;
 use super::reading::{Reading, join};
 use super::routing;
 use super::server::{ClientTls, Settings};
@@ -32,6 +33,7 @@ pub(super) fn complete(settings: &mut Settings, reading: &mut Reading<'_>) {
         server_tls(&format!("{path}.tls"), &cluster.tls, reading);
         users_file(&format!("{path}.auth"), cluster, reading);
         numbers(&path, cluster, reading);
+        other_engine::check(&path, cluster, reading);
     }
     for (name, cluster) in &settings.clusters {
         logins::check(&format!("{}.auth", join("clusters", name)), cluster, settings, reading);
@@ -195,12 +197,14 @@ fn console_users(settings: &Settings, reading: &mut Reading<'_>) {
 
 /// A name that clients ask for must lead to one cluster.
 fn databases(settings: &Settings, reading: &mut Reading<'_>) {
-    let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut owners: BTreeMap<(bool, &str), &str> = BTreeMap::new();
     for (cluster, options) in &settings.clusters {
         let key = format!("{}.databases", join("clusters", cluster));
         let star = options.databases.any.then_some("*");
         for name in options.databases.names.iter().map(String::as_str).chain(star) {
-            let Some(first) = owners.insert(name, cluster) else { continue };
+            // Each protocol has a listener of its own.
+            let of = (options.engine.is_postgres(), name);
+            let Some(first) = owners.insert(of, cluster) else { continue };
             let says = match (name, reading.is_given(&key)) {
                 ("*", false) => format!("is \"*\" by default, but so is cluster {first}'s"),
                 _ => format!("{name:?} belongs to cluster {first} already"),
@@ -214,13 +218,21 @@ fn databases(settings: &Settings, reading: &mut Reading<'_>) {
 /// Listeners that other machines reach need authentication, and no two share a port.
 fn listeners(settings: &Settings, reading: &mut Reading<'_>) {
     let listen = &settings.listen;
-    let trusting = settings.clusters.iter().find_map(|(name, cluster)| {
-        logins::trusts_others(&format!("{}.auth", join("clusters", name)), &cluster.auth)
-    });
-    if let (true, Some(method)) = (listen.postgres.is_public(), trusting) {
-        let says = format!("other machines reach this, but {method} = \"trust\" lets everyone in");
-        let hint = format!("set {method} = \"scram\", or listen on 127.0.0.1");
-        reading.wrong("listen.postgres", says, Some(hint));
+    let of_applications = [
+        ("listen.postgres", listen.postgres, true, "scram"),
+        ("listen.mysql", listen.mysql, false, "password"),
+    ];
+    for (key, door, is_postgres, better) in of_applications {
+        let its = settings.clusters.iter().filter(|c| c.1.engine.is_postgres() == is_postgres);
+        let trusting = its.map(|(name, cluster)| {
+            logins::trusts_others(&format!("{}.auth", join("clusters", name)), &cluster.auth)
+        });
+        if let (true, Some(method)) = (door.is_public(), trusting.flatten().next()) {
+            let says =
+                format!("other machines reach this, but {method} = \"trust\" lets everyone in");
+            let hint = format!("set {method} = \"{better}\", or listen on 127.0.0.1");
+            reading.wrong(key, says, Some(hint));
+        }
     }
     if listen.console.is_public() && settings.console.users.is_empty() {
         let says = "other machines reach this, but the console has no users, so lets everyone in";
@@ -234,6 +246,7 @@ fn listeners(settings: &Settings, reading: &mut Reading<'_>) {
     }
     let doors = [
         ("listen.postgres", listen.postgres),
+        ("listen.mysql", listen.mysql),
         ("listen.console", listen.console),
         ("listen.http", listen.http),
     ];

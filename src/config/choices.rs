@@ -103,6 +103,14 @@ pub enum ServerTlsMode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
     Postgres,
+    Mysql,
+    Mariadb,
+}
+
+impl Engine {
+    pub fn is_postgres(self) -> bool {
+        self == Engine::Postgres
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,7 +134,9 @@ choices! {
         "require" => ServerTlsMode::Require, "verify-ca" => ServerTlsMode::VerifyCa,
         "verify-full" => ServerTlsMode::VerifyFull,
     } later []
-    Engine { "postgres" => Engine::Postgres } later ["mysql", "mariadb"]
+    Engine {
+        "postgres" => Engine::Postgres, "mysql" => Engine::Mysql, "mariadb" => Engine::Mariadb,
+    } later []
     Method {
         "trust" => Method::Trust, "password" => Method::Password,
         "scram" => Method::Scram, "cert" => Method::Cert,

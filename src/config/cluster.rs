@@ -22,7 +22,7 @@ pub(super) const DAY: u64 = 24 * HOUR;
 options! {
     /// One cluster: a primary and its replicas.
     pub struct Cluster {
-        /// What the servers are.
+        /// What the servers are: "postgres", "mysql" or "mariadb".
         key engine: Engine = "postgres" => .restart();
         /// The names that clients ask for and that lead here; "*" is any name that no other
         /// cluster has. A name belongs to one cluster only.

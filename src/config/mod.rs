@@ -11,6 +11,7 @@ mod cluster;
 mod diff;
 mod functions;
 mod logins;
+mod other_engine;
 mod problem;
 mod reading;
 mod reference;

@@ -54,11 +54,14 @@ options! {
 
 options! {
     /// Where Tidegate listens. By default only this machine can connect. A listener for other
-    /// machines needs authentication: postgres an auth.method other than "trust" in every
-    /// cluster, console its users, http a token.
+    /// machines needs authentication: postgres and mysql an auth.method other than "trust" in
+    /// every cluster, console its users, http a token. The ports for applications are opened for
+    /// the engines that have clusters.
     pub struct Listen {
         /// For applications: PostgreSQL's protocol.
         key postgres: Door = "127.0.0.1:6432" => .restart();
+        /// For applications: the protocol of MySQL and MariaDB.
+        key mysql: Door = "127.0.0.1:6033" => .restart();
         /// For administrators, with psql and the database name tidegate.
         key console: Door = "127.0.0.1:6433" => .restart();
         /// For machines: /metrics, /healthz and /readyz.
@@ -72,8 +75,6 @@ options! {
         key reuse_port: bool = "false" => .restart();
         /// How long a client may take from its connection to the end of its login.
         key login_timeout: Duration = "15s" => .limits(100, HOUR).restart();
-    } refused {
-        "mysql" => "is not built yet; this release speaks PostgreSQL only", "remove this line";
     }
 }
 

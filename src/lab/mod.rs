@@ -2,8 +2,12 @@
 //! gone with the value that owns them.
 
 mod folder;
+pub mod mariadb;
 mod mark;
+mod owner;
+mod ports;
 pub mod postgres;
+mod process;
 mod spawn;
 mod tree;
 
@@ -13,9 +17,9 @@ pub use folder::sweep;
 #[derive(Debug, thiserror::Error)]
 pub enum LabError {
     #[error(
-        "no PostgreSQL server found: looked in {looked}\nhint: apt-get install -y postgresql, or set TIDEGATE_PG_BIN to the folder with initdb and postgres"
+        "no {engine} server found: looked in {looked}\nhint: apt-get install -y {package}, or set {variable} to the folder with its programs"
     )]
-    NoServer { looked: String },
+    NoServer { engine: &'static str, package: &'static str, variable: &'static str, looked: String },
     #[error("cannot {what}: {source}")]
     Io { what: String, source: std::io::Error },
     #[error("{command} ended with {status}:\n{output}")]

@@ -9,6 +9,7 @@
 //! contains P misses nothing that was acknowledged before t.
 
 mod ask;
+mod descent;
 mod handle;
 mod pace;
 mod picture;
@@ -20,7 +21,7 @@ mod settings;
 
 pub use handle::Handle;
 pub use picture::{Change, Picture};
-pub use probe::{Line, Observation, Probe, ProbeError};
+pub use probe::{Line, Lineage, Observation, Probe, ProbeError, Source};
 pub use roles::{Reign, Seen, Verdict, roles};
 pub use run::start;
 pub use samples::Samples;

@@ -1,7 +1,7 @@
 //! The monitor's memory of one cluster, and the snapshot it makes of it. No I/O, no clock.
 
 use super::{Member, Observation, Reign, Samples, Seen, Verdict, roles};
-use crate::topology::{Load, NodeId, NodeView, Position, Role, Snapshot};
+use crate::topology::{Load, NodeId, NodeSet, NodeView, Position, Role, Snapshot};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -91,6 +91,11 @@ impl Picture {
             self.epoch += 1;
         }
         let before = std::mem::replace(&mut self.verdict, verdict);
+        if self.verdict.reign.primary != before.reign.primary {
+            // Histories without timelines may look as if one went on with the other.
+            self.samples = Samples::default();
+            self.nodes.iter_mut().for_each(|node| node.fresh = None);
+        }
         self.sample();
         self.refresh();
         self.changes(&before)
@@ -103,10 +108,10 @@ impl Picture {
         if let (Seen::Says(Observation { position: Some(position), .. }), Some(asked)) =
             (&node.seen, node.asked)
         {
-            if !self.began.is_some_and(|began| position.contains(&began)) {
-                self.began = Some(*position);
+            if !self.began.as_ref().is_some_and(|began| position.contains(began)) {
+                self.began = Some(position.clone());
             }
-            self.samples.push(asked, *position);
+            self.samples.push(asked, position.clone());
         }
     }
 
@@ -114,9 +119,9 @@ impl Picture {
         for (node, role) in self.nodes.iter_mut().zip(&self.verdict.roles) {
             node.fresh = match (role, &node.seen) {
                 (Role::Replica, Seen::Says(Observation { position: Some(now), .. })) => {
-                    let kept = node.fresh.filter(|(then, _)| now.contains(then));
+                    let kept = node.fresh.take().filter(|(then, _)| now.contains(then));
                     let known = self.samples.fresh_as_of(now).max(kept.map(|(_, fresh)| fresh));
-                    known.map(|fresh| (*now, fresh))
+                    known.map(|fresh| (now.clone(), fresh))
                 }
                 _ => None,
             };
@@ -143,7 +148,7 @@ impl Picture {
             cluster: self.cluster.clone(),
             epoch: self.epoch,
             primary: self.verdict.primary,
-            began: self.began,
+            began: self.began.clone(),
             nodes,
         }
     }
@@ -154,7 +159,7 @@ impl Picture {
             Seen::Says(says) => Some(says),
             _ => None,
         };
-        let position = says.and_then(|says| says.position);
+        let position = says.and_then(|says| says.position.as_ref());
         let newest = self.samples.newest().filter(|_| role == Role::Replica);
         NodeView {
             id: NodeId(u8::try_from(n).unwrap_or(u8::MAX)),
@@ -162,14 +167,15 @@ impl Picture {
             address: node.member.address.clone(),
             weight: node.member.weight,
             near: node.member.near,
-            position,
+            position: position.cloned(),
             // A primary misses nothing that was acknowledged.
             fresh_as_of: match role {
                 Role::Primary => node.asked,
-                _ => node.fresh.map(|(_, fresh)| fresh),
+                _ => node.fresh.as_ref().map(|(_, fresh)| *fresh),
             },
             away: node.silent_at,
             claimed_lag_us: says.and_then(|says| says.claimed_lag_us),
+            trouble: says.and_then(|says| says.trouble.clone()),
             bytes_behind: newest.zip(position).and_then(|(to, from)| from.bytes_behind(to)),
             version: says.map(|says| says.version.clone()),
             load: node.load.clone(),
@@ -186,7 +192,8 @@ fn judge(nodes: &[Node], before: Reign) -> Verdict {
 
 /// What an epoch stands for: who holds the reign, and who must not write.
 fn reign(verdict: &Verdict) -> (Reign, Vec<bool>) {
-    (verdict.reign, verdict.roles.iter().map(|role| *role == Role::Fenced).collect())
+    let held = Reign { server: None, followers: NodeSet::EMPTY, ..verdict.reign };
+    (held, verdict.roles.iter().map(|role| *role == Role::Fenced).collect())
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What the monitor asks of an engine: a line to a node, and an answer now and then.
 
-use crate::topology::{Position, Timeline};
+use crate::topology::{History, Position, ServerId, Timeline};
 use std::future::Future;
 use std::sync::Arc;
 use thiserror::Error;
@@ -19,6 +19,30 @@ pub struct Observation {
     pub version: Arc<str>,
     /// The node's own claim of its delay, in microseconds.
     pub claimed_lag_us: Option<u64>,
+    /// For engines without system identifiers and timelines: then `system` is the same for all,
+    /// and the number of the timeline comes from this.
+    pub lineage: Option<Lineage>,
+    /// What is wrong with its replication, in the node's own words.
+    pub trouble: Option<Arc<str>>,
+}
+
+/// Who a node is and whom it follows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lineage {
+    pub server: ServerId,
+    pub source: Source,
+    pub read_only: bool,
+    pub history: History,
+}
+
+/// Whom a node follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// No replication is set up.
+    Nobody,
+    /// It is set up, but never reached its server.
+    Unmet,
+    Server(ServerId),
 }
 
 /// Why there is no answer.

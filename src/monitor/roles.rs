@@ -3,8 +3,9 @@
 //! The order of the nodes never matters. A node becomes the primary by its own claim and a
 //! timeline no other claimant exceeds; it loses the place to a higher timeline only.
 
-use super::Observation;
-use crate::topology::{NodeId, Role, Timeline};
+use super::descent::dated;
+use super::{Lineage, Observation};
+use crate::topology::{NodeId, NodeSet, Role, ServerId, Timeline};
 use std::cmp::Ordering;
 
 /// What is known of one node now.
@@ -25,6 +26,10 @@ pub struct Reign {
     pub system: Option<u64>,
     /// The last primary and the highest timeline it had.
     pub primary: Option<(NodeId, Timeline)>,
+    /// Where there are no timelines: who that primary is to its followers …
+    pub server: Option<ServerId>,
+    /// … and who follows it, or did when it answered last.
+    pub followers: NodeSet,
 }
 
 /// The roles of all nodes, in the order of the nodes, and what to remember.
@@ -42,6 +47,7 @@ type Claim = (NodeId, Timeline);
 
 /// Decides the roles. `names` are for the reasons.
 pub fn roles(seen: &[Seen], names: &[&str], before: Reign) -> Verdict {
+    let seen = &dated(seen, names, &before)[..];
     let complete = !seen.contains(&Seen::NotYet);
     let system = if complete { system(seen, before.system) } else { before.system };
     let claims: Vec<Claim> = answers(seen)
@@ -51,13 +57,40 @@ pub fn roles(seen: &[Seen], names: &[&str], before: Reign) -> Verdict {
     // Timelines of another system say nothing about this one's.
     let last = before.primary.filter(|_| before.system == system);
     let primary = if complete { elect(&claims, seen, last) } else { Err(Dispute::Early) };
-    let reign = match primary {
-        Ok(Some(claim)) => Reign { system, primary: Some(claim) },
-        _ => Reign { system, primary: last },
-    };
-    let court = Court { system, primary: &primary, reign, names };
-    let (roles, because) = seen.iter().enumerate().map(|(n, seen)| court.role(n, seen)).unzip();
+    let held = primary.as_ref().ok().copied().flatten().or(last);
+    let mut reign = Reign { system, primary: held, server: None, followers: NodeSet::EMPTY };
+    if held == last {
+        reign.server = before.server;
+    }
+    if let Ok(Some((id, _))) = primary {
+        reign.server = lineage(&seen[usize::from(id.0)]).map(|lineage| lineage.server);
+    }
+    let of_primary = primary.as_ref().ok().copied().flatten();
+    let of_primary = of_primary.and_then(|(id, _)| lineage(&seen[usize::from(id.0)]));
+    let court = Court { system, primary: &primary, reign, names, of_primary };
+    let (roles, because): (Vec<Role>, Vec<String>) =
+        seen.iter().enumerate().map(|(n, seen)| court.role(n, seen)).unzip();
+    reign.followers = followers(seen, &roles, &before, held == last);
     Verdict { primary: primary.ok().flatten().map(|(id, _)| id), roles, because, reign }
+}
+
+fn lineage(seen: &Seen) -> Option<&Lineage> {
+    match seen {
+        Seen::Says(says) => says.lineage.as_ref(),
+        _ => None,
+    }
+}
+
+/// Replicas, and those that were and do not answer, as long as the reign is the same.
+fn followers(seen: &[Seen], roles: &[Role], before: &Reign, same: bool) -> NodeSet {
+    let mut all = NodeSet::EMPTY;
+    for (n, (seen, role)) in seen.iter().zip(roles).enumerate() {
+        let silent = same && matches!(seen, Seen::Silent(_)) && before.followers.contains(id(n));
+        if silent || (*role == Role::Replica && lineage(seen).is_some()) {
+            all.insert(id(n));
+        }
+    }
+    all
 }
 
 fn answers(seen: &[Seen]) -> impl Iterator<Item = (NodeId, &Observation)> {
@@ -125,6 +158,8 @@ struct Court<'a> {
     primary: &'a Result<Option<Claim>, Dispute>,
     reign: Reign,
     names: &'a [&'a str],
+    /// What the primary says, where there are no timelines.
+    of_primary: Option<&'a Lineage>,
 }
 
 impl Court<'_> {
@@ -158,8 +193,17 @@ impl Court<'_> {
                 self.name(node),
                 timeline.0
             )),
-            _ => (Role::Replica, format!("follows on timeline {}", says.timeline.0)),
+            _ => match self.foreign(says) {
+                Some(gtids) => unknown(format!("has transactions of another history: {gtids}")),
+                None => (Role::Replica, format!("follows on timeline {}", says.timeline.0)),
+            },
         }
+    }
+
+    /// What a follower has that its primary never had.
+    fn foreign(&self, says: &Observation) -> Option<String> {
+        let primary = self.of_primary?;
+        says.lineage.as_ref()?.history.beyond(&primary.history, primary.server)
     }
 
     fn claimant(&self, id: NodeId, says: &Observation) -> (Role, String) {

@@ -75,7 +75,7 @@ mod tests {
     fn samples(start: Instant, pairs: &[(u64, Position)]) -> Samples {
         let mut samples = Samples::default();
         for (ms, position) in pairs {
-            samples.push(after(start, *ms), *position);
+            samples.push(after(start, *ms), position.clone());
         }
         samples
     }

@@ -1,14 +1,12 @@
 //! The PostgreSQL engine: its bytes, its sessions, its servers.
 
 mod accept;
-pub mod attendance;
 pub mod auth;
 mod cancel;
 pub mod catalog;
 mod client;
 pub mod cluster;
 pub mod connect;
-pub mod counters;
 pub mod engine;
 mod exchange;
 pub mod listen;
@@ -25,3 +23,6 @@ mod users;
 mod wait;
 mod welcome;
 pub mod wire;
+
+pub use crate::counters;
+pub use crate::door::attendance;

@@ -122,6 +122,8 @@ impl PgLine {
             position: lsn.map(|lsn| Position::Postgres { system, timeline, lsn }),
             version: self.server.version.clone(),
             claimed_lag_us: claimed_lag.map(|lag| u64::try_from(lag).unwrap_or(0)),
+            lineage: None,
+            trouble: None,
         })
     }
 

@@ -2,89 +2,14 @@
 
 use super::replication;
 use super::server::CancelKey;
+pub use crate::registry::{Registration, Registry};
 use crate::sql::Pin;
 use crate::topology::NodeId;
 use parking_lot::Mutex;
-use std::collections::HashMap;
-use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Waker};
 use std::time::Instant;
-
-/// A table of entries by number; an entry leaves it when its owner drops the registration.
-#[derive(Debug)]
-pub struct Registry<T> {
-    entries: Mutex<HashMap<u64, Arc<T>>>,
-    next: AtomicU64,
-}
-
-impl<T> Default for Registry<T> {
-    fn default() -> Registry<T> {
-        Registry { entries: Mutex::default(), next: AtomicU64::new(1) }
-    }
-}
-
-impl<T> Registry<T> {
-    /// Enters what `build` makes of the new number.
-    pub fn enter(self: &Arc<Self>, build: impl FnOnce(u64) -> T) -> Registration<T> {
-        let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let entry = Arc::new(build(id));
-        self.entries.lock().insert(id, entry.clone());
-        Registration { id, entry, registry: self.clone() }
-    }
-
-    pub fn get(&self, id: u64) -> Option<Arc<T>> {
-        self.entries.lock().get(&id).cloned()
-    }
-
-    pub fn find(&self, wanted: impl Fn(&T) -> bool) -> Option<Arc<T>> {
-        self.entries.lock().values().find(|entry| wanted(entry)).cloned()
-    }
-
-    pub fn all(&self) -> Vec<Arc<T>> {
-        self.entries.lock().values().cloned().collect()
-    }
-
-    pub fn len(&self) -> usize {
-        self.entries.lock().len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.entries.lock().is_empty()
-    }
-}
-
-/// Keeps an entry in its registry.
-#[derive(Debug)]
-pub struct Registration<T> {
-    id: u64,
-    entry: Arc<T>,
-    registry: Arc<Registry<T>>,
-}
-
-impl<T> Registration<T> {
-    pub fn shared(&self) -> &Arc<T> {
-        &self.entry
-    }
-}
-
-impl<T> Deref for Registration<T> {
-    type Target = T;
-    fn deref(&self) -> &T {
-        &self.entry
-    }
-}
-
-impl<T> Drop for Registration<T> {
-    fn drop(&mut self) {
-        let mut entries = self.registry.entries.lock();
-        entries.remove(&self.id);
-        if entries.capacity() > 64 && entries.len() < entries.capacity() / 4 {
-            entries.shrink_to_fit();
-        }
-    }
-}
 
 /// What a client is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

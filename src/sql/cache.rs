@@ -22,7 +22,7 @@ const SLOTS: usize = 512;
 const LONGEST_IN_FRONT: usize = 2048;
 
 /// An answer that holds for each text of a shape; `None` if the literals matter.
-pub(super) type ByShape = Option<Arc<Analysis>>;
+pub(super) type ByShape<A = Analysis> = Option<Arc<A>>;
 
 /// What an entry costs besides its shape, about; in bytes.
 const ENTRY: usize = 400;
@@ -31,45 +31,50 @@ const ENTRY: usize = 400;
 const LANES: usize = 16;
 
 /// What is known about a shape.
-pub(super) struct Shape {
+pub(super) struct Shape<A = Analysis> {
     text: Box<[u8]>,
-    answer: ByShape,
+    answer: ByShape<A>,
 }
 
-impl Shape {
-    pub(super) fn new(text: &[u8], answer: ByShape) -> Arc<Shape> {
+impl<A> Shape<A> {
+    pub(super) fn new(text: &[u8], answer: ByShape<A>) -> Arc<Shape<A>> {
         Arc::new(Shape { text: text.into(), answer })
     }
 }
 
-#[derive(Clone)]
-struct Key(Arc<Shape>);
+struct Key<A>(Arc<Shape<A>>);
 
-impl Borrow<[u8]> for Key {
+impl<A> Clone for Key<A> {
+    fn clone(&self) -> Key<A> {
+        Key(self.0.clone())
+    }
+}
+
+impl<A> Borrow<[u8]> for Key<A> {
     fn borrow(&self) -> &[u8] {
         &self.0.text
     }
 }
 
-impl Hash for Key {
+impl<A> Hash for Key<A> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.text.hash(state);
     }
 }
 
-impl PartialEq for Key {
-    fn eq(&self, other: &Key) -> bool {
+impl<A> PartialEq for Key<A> {
+    fn eq(&self, other: &Key<A>) -> bool {
         self.0.text == other.0.text
     }
 }
 
-impl Eq for Key {}
+impl<A> Eq for Key<A> {}
 
 #[derive(Clone)]
 struct ByBytes;
 
-impl quick_cache::Weighter<Key, Arc<Shape>> for ByBytes {
-    fn weight(&self, key: &Key, _: &Arc<Shape>) -> u64 {
+impl<A> quick_cache::Weighter<Key<A>, Arc<Shape<A>>> for ByBytes {
+    fn weight(&self, key: &Key<A>, _: &Arc<Shape<A>>) -> u64 {
         (key.0.text.len() + ENTRY) as u64
     }
 }
@@ -92,33 +97,34 @@ pub struct Stats {
     pub misses: u64,
 }
 
-pub(super) struct Shapes {
-    all: Cache<Key, Arc<Shape>, ByBytes, RandomState>,
+/// One dialect's answers, `A`.
+pub(super) struct Shapes<A = Analysis> {
+    all: Cache<Key<A>, Arc<Shape<A>>, ByBytes, RandomState>,
     hasher: RandomState,
     /// Names the state that the threads' own tables were filled from; unique in the process.
     epoch: AtomicU64,
     lanes: [Lane; LANES],
 }
 
-struct Slot {
+struct Slot<A> {
     hash: u64,
-    shape: Arc<Shape>,
+    shape: Arc<Shape<A>>,
     /// A copy of the shape's answer that no other thread counts references to.
-    answer: ByShape,
+    answer: ByShape<A>,
 }
 
-impl Slot {
-    fn new(hash: u64, shape: Arc<Shape>) -> Slot {
+impl<A: Clone> Slot<A> {
+    fn new(hash: u64, shape: Arc<Shape<A>>) -> Slot<A> {
         let answer = shape.answer.as_deref().map(|analysis| Arc::new(analysis.clone()));
         Slot { hash, shape, answer }
     }
 }
 
 /// A thread's own table, of whichever cache it was last used for.
-pub(super) struct Front {
+pub(super) struct Front<A = Analysis> {
     epoch: u64,
     lane: usize,
-    slots: Box<[Option<Slot>]>,
+    slots: Box<[Option<Slot<A>>]>,
     /// The shape of the text being looked at.
     pub(super) text: Vec<u8>,
 }
@@ -128,8 +134,8 @@ fn next_epoch() -> u64 {
     EPOCHS.fetch_add(1, Ordering::Relaxed)
 }
 
-impl Front {
-    fn new() -> Front {
+impl<A> Front<A> {
+    pub(super) fn new() -> Front<A> {
         static THREADS: AtomicUsize = AtomicUsize::new(0);
         let lane = THREADS.fetch_add(1, Ordering::Relaxed) % LANES;
         let slots = (0..SLOTS).map(|_| None).collect();
@@ -152,8 +158,21 @@ pub(super) fn with_front<T>(work: impl FnOnce(&mut Front) -> T) -> T {
 }
 
 impl Shapes {
+    /// All answers that were used, with their shapes.
+    pub(super) fn used(&self) -> Vec<(Box<[u8]>, Arc<Analysis>, Used)> {
+        let used = |(key, shape): (Key<Analysis>, Arc<Shape>)| {
+            let analysis = shape.answer.clone()?;
+            let used = analysis.usage.as_ref()?.read();
+            let any = used.primary + used.replicas > 0;
+            any.then(|| (key.0.text.clone(), analysis, used))
+        };
+        self.all.iter().filter_map(used).collect()
+    }
+}
+
+impl<A: Clone> Shapes<A> {
     /// A cache of about `bytes` bytes, beside at most 1 MiB for each thread.
-    pub(super) fn new(bytes: u64) -> Shapes {
+    pub(super) fn new(bytes: u64) -> Shapes<A> {
         let hasher = RandomState::default();
         let entries = usize::try_from(bytes / 600).unwrap_or(usize::MAX).max(1);
         let lifecycle = DefaultLifecycle::default();
@@ -166,7 +185,7 @@ impl Shapes {
     }
 
     /// What is known about the shape in `front.text`.
-    pub(super) fn find(&self, front: &mut Front) -> Option<ByShape> {
+    pub(super) fn find(&self, front: &mut Front<A>) -> Option<ByShape<A>> {
         let epoch = self.epoch.load(Ordering::Acquire);
         if front.epoch != epoch {
             front.forget(epoch);
@@ -187,28 +206,17 @@ impl Shapes {
         Some(filled.answer.clone())
     }
 
-    pub(super) fn keep(&self, shape: Arc<Shape>) {
+    pub(super) fn keep(&self, shape: Arc<Shape<A>>) {
         self.all.insert(Key(shape.clone()), shape);
     }
 
     /// Puts `shape` in the place of what was known about it, in every thread.
-    pub(super) fn correct(&self, shape: Arc<Shape>) {
+    pub(super) fn correct(&self, shape: Arc<Shape<A>>) {
         self.keep(shape);
         self.epoch.store(next_epoch(), Ordering::Release);
     }
 
-    /// All answers that were used, with their shapes.
-    pub(super) fn used(&self) -> Vec<(Box<[u8]>, Arc<Analysis>, Used)> {
-        let used = |(key, shape): (Key, Arc<Shape>)| {
-            let analysis = shape.answer.clone()?;
-            let used = analysis.usage.as_ref()?.read();
-            let any = used.primary + used.replicas > 0;
-            any.then(|| (key.0.text.clone(), analysis, used))
-        };
-        self.all.iter().filter_map(used).collect()
-    }
-
-    pub(super) fn count(&self, front: &Front, hit: bool) {
+    pub(super) fn count(&self, front: &Front<A>, hit: bool) {
         let lane = &self.lanes[front.lane];
         let counter = if hit { &lane.hits } else { &lane.misses };
         counter.fetch_add(1, Ordering::Relaxed);

@@ -20,6 +20,7 @@ mod grammar;
 mod hint;
 mod lexer;
 mod mark;
+pub mod mysql;
 mod names;
 mod part;
 mod query;

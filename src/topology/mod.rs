@@ -3,5 +3,7 @@
 mod position;
 mod snapshot;
 
-pub use position::{Lsn, Position, Timeline};
+pub use position::{
+    GtidList, GtidSet, GtidState, History, Lsn, NoGtid, Position, ServerId, Timeline,
+};
 pub use snapshot::{Load, NodeId, NodeSet, NodeView, Published, Role, Snapshot};

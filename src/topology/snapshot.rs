@@ -91,6 +91,8 @@ pub struct NodeView {
     pub away: Option<Instant>,
     /// The server's own claim of its delay, in microseconds: shown, never routed by.
     pub claimed_lag_us: Option<u64>,
+    /// What is wrong with its replication, in its own words: shown, never routed by.
+    pub trouble: Option<Arc<str>>,
     /// Log bytes behind the newest primary sample.
     pub bytes_behind: Option<u64>,
     /// `server_version` as the node says it.

@@ -1,6 +1,7 @@
 //! `tidegate check --connect`: what the servers say for themselves, and what they withhold.
 
 mod ask;
+mod mysql;
 mod report;
 
 pub use report::{ClusterReport, render};
@@ -50,13 +51,23 @@ pub async fn look(settings: &Settings) -> Result<Vec<ClusterReport>, wire::WireE
     let mut authorities = Authorities::default();
     let keys = Arc::new(KeyCache::new(settings.clusters.len().max(1)));
     let mut reports = Vec::new();
+    let mut others = Vec::new();
     for (name, cluster) in &settings.clusters {
+        if !cluster.engine.is_postgres() {
+            let nodes = wire::mysql::nodes(name, cluster, &Arc::default(), &mut authorities)?;
+            let asked = join_all(nodes.into_iter().map(|node| mysql::look_at(node, cluster)));
+            others.push(async move { ClusterReport { name: name.clone(), nodes: asked.await } });
+            continue;
+        }
         let shared = (&keys, &Arc::default());
         let nodes = wire::nodes(name, cluster, shared, &mut authorities)?;
         let asked = join_all(nodes.into_iter().map(|node| look_at(node, cluster)));
         reports.push(async move { ClusterReport { name: name.clone(), nodes: asked.await } });
     }
-    Ok(join_all(reports).await)
+    let (mut reports, others) =
+        futures_util::future::join(join_all(reports), join_all(others)).await;
+    reports.extend(others);
+    Ok(reports)
 }
 
 async fn look_at(node: Arc<Node>, cluster: &Cluster) -> NodeReport {

@@ -1,17 +1,18 @@
 //! What a throwaway cluster shall be like, and its start.
 
 use super::install::Install;
-use super::server::Server;
+use super::node::Server;
 use super::template::{REPLICATION_USER, Template};
 use super::{Cluster, Node};
 use crate::lab::LabError;
 use crate::lab::folder::Folder;
+use crate::lab::owner::{give, secret_copy};
+use crate::lab::process::{Process, Signals};
 use futures_util::future::try_join_all;
-use parking_lot::Mutex;
+use rustix::process::Signal;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -34,6 +35,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("jit", "off"),
     ("log_line_prefix", "%m [%p] "),
 ];
+
+const SIGNALS: Signals = Signals { fast: Signal::INT, immediate: Signal::QUIT };
 
 /// Starts to describe a throwaway cluster: one primary, no replica.
 pub fn cluster() -> Builder {
@@ -153,16 +156,14 @@ impl Builder {
         write("postgresql.auto.conf", self.settings(name, folder))?;
         write("pg_hba.conf", self.hba_file())?;
         if let Some((certificate, key)) = &self.tls {
-            secret_copy(certificate, &data.join("server.crt"), install)?;
-            secret_copy(key, &data.join("server.key"), install)?;
+            secret_copy(certificate, &data.join("server.crt"), install.owner())?;
+            secret_copy(key, &data.join("server.key"), install.owner())?;
         }
+        let log = folder.join(format!("{name}.log"));
         Ok(Server {
-            name: name.to_string(),
+            process: Process::new(name, data, log, SIGNALS),
             install: install.clone(),
-            log: folder.join(format!("{name}.log")),
             sockets: folder.to_path_buf(),
-            data,
-            child: Mutex::new(None),
         })
     }
 
@@ -204,27 +205,12 @@ async fn follow(node: &Node, primary: &Node, install: &Install) -> Result<(), La
     let what = format!("make server {} a replica", node.name());
     let signal = node.data().join("standby.signal");
     fs::write(&signal, "").map_err(LabError::io(&what))?;
-    give(&signal, install).map_err(LabError::io(&what))?;
+    give(&signal, install.owner()).map_err(LabError::io(&what))?;
     let path = node.data().join("postgresql.auto.conf");
     let mut settings = fs::read_to_string(&path).map_err(LabError::io(&what))?;
     let _ = writeln!(settings, "primary_conninfo = {}", literal(&node.conninfo(primary)));
     fs::write(&path, settings).map_err(LabError::io(&what))?;
     node.start().await
-}
-
-fn secret_copy(from: &Path, to: &Path, install: &Install) -> Result<(), LabError> {
-    let copied = fs::copy(from, to)
-        .and_then(|_| fs::set_permissions(to, fs::Permissions::from_mode(0o600)))
-        .and_then(|()| give(to, install));
-    copied.map_err(LabError::io(format!("copy {} to {}", from.display(), to.display())))
-}
-
-/// Hands a file that this process wrote to the user that the servers run as.
-fn give(path: &Path, install: &Install) -> std::io::Result<()> {
-    match install.owner() {
-        Some((user, group)) => chown(path, Some(user), Some(group)),
-        None => Ok(()),
-    }
 }
 
 fn literal(text: &str) -> String {

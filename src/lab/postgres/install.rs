@@ -1,5 +1,6 @@
 //! Where the PostgreSQL programs are, and the user they run as.
 
+use crate::lab::owner::Owner;
 use crate::lab::{LabError, spawn};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,13 +17,6 @@ pub(super) struct Install {
     user: Option<Owner>,
 }
 
-/// The user that servers run as when this process is root: PostgreSQL refuses root.
-#[derive(Clone, Debug)]
-struct Owner {
-    name: &'static str,
-    ids: (u32, u32),
-}
-
 impl Install {
     /// `TIDEGATE_PG_BIN`, else the newest version that Debian's packages installed.
     pub(super) fn find() -> Result<Install, LabError> {
@@ -33,10 +27,15 @@ impl Install {
         };
         let Some(bin) = bin else {
             let place = named.unwrap_or_else(|| PathBuf::from(format!("{DEBIAN}/*/bin")));
-            return Err(LabError::NoServer { looked: place.display().to_string() });
+            return Err(LabError::NoServer {
+                engine: "PostgreSQL",
+                package: "postgresql",
+                variable: "TIDEGATE_PG_BIN",
+                looked: place.display().to_string(),
+            });
         };
         let lib = named.map(|bin| bin.join("../lib")).filter(|lib| lib.join("libpq.so.5").exists());
-        let user = if rustix::process::geteuid().is_root() { Some(owner()?) } else { None };
+        let user = Owner::unless_own("postgres", "postgresql")?;
         Ok(Install { bin, lib, user })
     }
 
@@ -70,24 +69,6 @@ fn newest(root: &Path) -> Option<PathBuf> {
         bin.join("postgres").exists().then_some((version, bin))
     });
     versions.max().map(|(_, bin)| bin)
-}
-
-fn owner() -> Result<Owner, LabError> {
-    let read = fs::read_to_string("/etc/passwd");
-    let users = read.map_err(LabError::io("read /etc/passwd"))?;
-    let ids = users.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let found = fields.next() == Some("postgres");
-        let mut ids = fields.skip(1).map(|field| field.parse().ok());
-        found.then(|| Some((ids.next()??, ids.next()??)))?
-    });
-    let missing = || {
-        std::io::Error::other(
-            "root may not run PostgreSQL, and there is no user postgres; apt-get install -y postgresql makes one",
-        )
-    };
-    let ids = ids.ok_or_else(missing).map_err(LabError::io("find the user postgres"))?;
-    Ok(Owner { name: "postgres", ids })
 }
 
 #[cfg(test)]

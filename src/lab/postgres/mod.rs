@@ -13,11 +13,9 @@ mod builder;
 mod cluster;
 mod install;
 mod node;
-mod ports;
-mod server;
 mod template;
 
+pub use crate::lab::process::How;
 pub use builder::{Builder, cluster};
 pub use cluster::Cluster;
 pub use node::Node;
-pub use server::How;

@@ -1,12 +1,12 @@
 //! One server of a throwaway cluster, and what a test may do to it.
 
-use super::server::{GLANCE, How, PATIENCE, Server};
+use super::install::Install;
 use super::template::REPLICATION_USER;
-use super::{ports, server};
-use crate::lab::{LabError, tree};
+use crate::lab::process::{GLANCE, How, PATIENCE, Process};
+use crate::lab::{LabError, ports, tree};
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Instant;
@@ -14,6 +14,23 @@ use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
 /// How often another port is tried when somebody was quicker.
 const PORTS_TRIED: usize = 10;
+
+/// The process, and what it takes to start it.
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) process: Process,
+    pub(super) install: Install,
+    pub(super) sockets: PathBuf,
+}
+
+impl Server {
+    async fn launch(&self, port: u16) -> Result<(), LabError> {
+        let data = &self.process.data;
+        let mut command = self.install.command("postgres", data);
+        command.arg("-D").arg(data).args(["-p", &port.to_string()]);
+        self.process.launch(command).await
+    }
+}
 
 /// One PostgreSQL server on loopback.
 #[derive(Debug)]
@@ -29,7 +46,7 @@ impl Node {
     }
 
     pub fn name(&self) -> &str {
-        &self.server.name
+        &self.server.process.name
     }
 
     pub fn port(&self) -> u16 {
@@ -42,17 +59,17 @@ impl Node {
     }
 
     pub fn data(&self) -> &Path {
-        &self.server.data
+        &self.server.process.data
     }
 
     /// The postmaster's process number, while it runs.
     pub fn pid(&self) -> Option<u32> {
-        self.server.pid()
+        self.server.process.pid()
     }
 
     /// The last lines of the server's log.
     pub fn log_tail(&self) -> String {
-        self.server.tail()
+        self.server.process.tail()
     }
 
     /// Where `user` reaches `database` over TCP, with the password the cluster was built with.
@@ -139,16 +156,16 @@ impl Node {
             node: self.name().to_string(),
             port,
             why,
-            log: self.server.tail(),
+            log: self.server.process.tail(),
         };
         let end = Instant::now() + PATIENCE;
         loop {
             let Err(error) = self.connect().await else { return Ok(()) };
-            if let Some(status) = self.server.exited() {
+            if let Some(status) = self.server.process.exited() {
                 return Err(failed(format!("it ended with {status}")));
             }
             if Instant::now() > end {
-                self.server.kill();
+                self.server.process.kill();
                 return Err(failed(describe(&error)));
             }
             tokio::time::sleep(GLANCE).await;
@@ -157,8 +174,8 @@ impl Node {
 
     /// Stops the server and waits until it is gone.
     pub async fn stop(&self, how: How) {
-        self.server.ask_to_stop(how);
-        self.server.ended().await;
+        self.server.process.ask_to_stop(how);
+        self.server.process.ended().await;
     }
 
     /// Stops the server fast, and starts it again on the same port.
@@ -169,7 +186,7 @@ impl Node {
 
     /// Kills the server and all its children at once, as a power cut would.
     pub fn kill(&self) {
-        self.server.kill();
+        self.server.process.kill();
     }
 
     /// Stops the server and its children where they stand: connections stay open, nobody answers.
@@ -218,13 +235,13 @@ impl Node {
 
     /// Waits until `condition`, a query of one boolean, is true.
     pub async fn until(&self, what: &str, condition: &str) -> Result<(), LabError> {
-        let end = Instant::now() + server::PATIENCE;
+        let end = Instant::now() + PATIENCE;
         while self.value(condition).await? != "t" {
             if Instant::now() > end {
                 return Err(LabError::Waited {
                     what: format!("{what} on server {}", self.name()),
-                    waited: server::PATIENCE,
-                    log: self.server.tail(),
+                    waited: PATIENCE,
+                    log: self.server.process.tail(),
                 });
             }
             tokio::time::sleep(GLANCE).await;
@@ -233,7 +250,7 @@ impl Node {
     }
 
     pub(super) fn ask_to_stop(&self) {
-        self.server.ask_to_stop(How::Immediate);
+        self.server.process.ask_to_stop(How::Immediate);
     }
 }
 

@@ -40,6 +40,8 @@ impl World {
             position: Some(Position::Postgres { system: 7, timeline, lsn: Lsn(lsn) }),
             version: "15".into(),
             claimed_lag_us: None,
+            lineage: None,
+            trouble: None,
         };
         self.picture.answer(id, self.at(ms), says)
     }

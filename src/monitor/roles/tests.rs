@@ -12,8 +12,16 @@ fn says(in_recovery: bool, timeline: u32) -> Seen {
 fn of(system: u64, in_recovery: bool, timeline: u32) -> Seen {
     let timeline = Timeline(timeline);
     let version = "15".into();
-    let (position, claimed_lag_us) = (None, None);
-    Seen::Says(Observation { in_recovery, system, timeline, position, version, claimed_lag_us })
+    Seen::Says(Observation {
+        in_recovery,
+        system,
+        timeline,
+        position: None,
+        version,
+        claimed_lag_us: None,
+        lineage: None,
+        trouble: None,
+    })
 }
 
 fn primary(timeline: u32) -> Seen {
@@ -26,10 +34,10 @@ fn silent() -> Seen {
     Seen::Silent("no answer".to_string())
 }
 
-const NEW: Reign = Reign { system: None, primary: None };
+const NEW: Reign = Reign { system: None, primary: None, server: None, followers: NodeSet::EMPTY };
 
 fn reign(node: u8, timeline: u32) -> Reign {
-    Reign { system: Some(SYSTEM), primary: Some((NodeId(node), Timeline(timeline))) }
+    Reign { system: Some(SYSTEM), primary: Some((NodeId(node), Timeline(timeline))), ..NEW }
 }
 
 /// The names of the roles, after the check that the order of the nodes does not matter.

@@ -2,7 +2,7 @@
 
 use super::md5::Md5Hash;
 use super::scram::{ClientKeys, NoRandom, Verifier};
-use super::secret::Secret;
+use crate::secret::Secret;
 
 /// How a user's password is known.
 #[derive(Debug, Clone)]

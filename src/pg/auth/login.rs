@@ -10,9 +10,10 @@ use super::scram::{
     AwaitClientFinal, DEFAULT_ITERATIONS, KeyCache, Mechanism, Mock, NoRandom, ScramError,
     ScramServer, fresh_nonce,
 };
-use super::secret::Secret;
-use super::settings::{CertificateMap, Method};
+use super::settings::CertificateMap;
+use crate::door::Method;
 use crate::net::tls::Channel;
+use crate::secret::Secret;
 
 /// Everything a login is decided by.
 #[derive(Debug, Clone, Copy)]

@@ -4,7 +4,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::scram::Mechanism;
-use super::secret::Secret;
+use crate::secret::Secret;
 
 const OK: i32 = 0;
 const CLEARTEXT: i32 = 3;

@@ -9,20 +9,18 @@ mod credential;
 mod login;
 pub mod md5;
 mod message;
-pub mod rules;
 pub mod scram;
-mod secret;
 mod server_login;
 mod settings;
-pub mod throttle;
 mod users;
 
+pub use crate::door::{Method, rules, throttle};
+pub use crate::secret::Secret;
 pub use credential::{Credential, CredentialError, ServerSecret};
 pub use login::{Accepted, Login, LoginRequest, Rejection, Step};
 pub use message::{AuthRequest, MalformedAuth};
-pub use secret::Secret;
 pub use server_login::{
     Cleartext, ServerAccepted, ServerLogin, ServerLoginError, ServerLoginRequest, ServerStep,
 };
-pub use settings::{AuthQuery, CertificateMap, Method, Settings};
+pub use settings::{AuthQuery, CertificateMap, Settings};
 pub use users::{Listed, UserTable, Users, UsersError};

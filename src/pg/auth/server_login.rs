@@ -10,8 +10,8 @@ use super::scram::{
     AwaitServerFinal, AwaitServerFirst, KeyCache, Mechanism, NoRandom, ScramClient, ScramError,
     ScramSecret, fresh_nonce,
 };
-use super::secret::Secret;
 use crate::net::tls::Channel;
+use crate::secret::Secret;
 
 /// Whether a server may have the password as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

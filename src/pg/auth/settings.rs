@@ -2,41 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::rules::{self, Caller, Rule, Verdict};
-use super::secret::Secret;
-use super::throttle;
-
-/// How a client proves who it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Method {
-    /// It does not: whoever reaches the listener is believed.
-    Trust,
-    /// It sends its password as it is; only sensible over TLS.
-    Password,
-    /// SCRAM-SHA-256, and SCRAM-SHA-256-PLUS over TLS.
-    #[default]
-    Scram,
-    /// By a client certificate whose common name is the user's (or is mapped to it).
-    Cert,
-}
-
-impl Method {
-    pub const ALL: [Method; 4] = [Method::Trust, Method::Password, Method::Scram, Method::Cert];
-
-    /// The word for it in the configuration.
-    pub fn name(self) -> &'static str {
-        match self {
-            Method::Trust => "trust",
-            Method::Password => "password",
-            Method::Scram => "scram",
-            Method::Cert => "cert",
-        }
-    }
-
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|m| m.name() == name)
-    }
-}
+use crate::door::Method;
+use crate::door::rules::{self, Caller, Rule, Verdict};
+use crate::door::throttle;
+use crate::secret::Secret;
 
 /// Which users a certificate's common name may log in as, beside the one of the same name.
 pub type CertificateMap = HashMap<String, Vec<String>>;

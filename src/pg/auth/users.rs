@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::credential::{Credential, CredentialError, ServerSecret};
-use super::secret::Secret;
+use crate::secret::Secret;
 
 /// Why there is no table. Names the user, never a secret.
 #[derive(Debug, thiserror::Error)]

@@ -29,6 +29,7 @@ fn world(replicas: u8) -> World {
         fresh_as_of: Some(now),
         away: None,
         claimed_lag_us: None,
+        trouble: None,
         bytes_behind: None,
         version: None,
         load: Arc::new(Load::default()),

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
-use super::super::secret::Secret;
 use super::keys::{ClientKeys, DerivedKeys, KeyCache, hmac_sha256, sha256, xor};
 use super::syntax::{self, Attributes};
 use super::{END_POINT, Mechanism, ScramError};
+use crate::secret::Secret;
 
 /// More than this from a server is refused: it would keep a thread busy for a second or more.
 pub(super) const MAX_ITERATIONS: u32 = 1_000_000;

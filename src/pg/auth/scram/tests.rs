@@ -2,7 +2,7 @@
 
 use super::keys::derive;
 use super::*;
-use crate::pg::auth::secret::Secret;
+use crate::secret::Secret;
 use postgres_protocol::authentication::sasl;
 
 const CLIENT_NONCE: &str = "rOprNGfwEbeRWgbNEkqO";

@@ -2,7 +2,7 @@
 //!
 //! The model is PostgreSQL's `pg_hba.conf` (documentation, chapter 21.1).
 
-use super::settings::Method;
+use super::Method;
 use ipnet::IpNet;
 use std::net::IpAddr;
 

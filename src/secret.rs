@@ -1,10 +1,8 @@
 //! A password, or anything as dangerous: never printed, wiped when dropped.
 
-use std::fmt;
+use ring::digest::{SHA256, digest};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
-
-use super::scram::keys::sha256;
 
 /// Bytes that must not reach a log, a metric or an error.
 ///
@@ -28,12 +26,13 @@ impl Secret {
 
     /// Compares digests, so that the time taken tells neither content nor length.
     pub fn same_as(&self, other: &[u8]) -> bool {
-        sha256(&[&self.0]).ct_eq(&sha256(&[other])).into()
+        let hash = |bytes: &[u8]| digest(&SHA256, bytes);
+        hash(&self.0).as_ref().ct_eq(hash(other).as_ref()).into()
     }
 }
 
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Secret(hidden)")
     }
 }

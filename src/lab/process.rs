@@ -1,12 +1,11 @@
 //! One server process: started, stopped, killed, frozen.
 
-use super::install::Install;
-use crate::lab::{LabError, mark, spawn, tree};
+use super::{LabError, mark, spawn, tree};
 use parking_lot::Mutex;
 use rustix::process::Signal;
 use std::fs::{self, OpenOptions};
 use std::path::PathBuf;
-use std::process::{Child, ExitStatus};
+use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 /// How long a server may take to start or to stop on a machine that is busy otherwise.
@@ -27,31 +26,39 @@ pub enum How {
     Immediate,
 }
 
-#[derive(Debug)]
-pub(super) struct Server {
-    pub(super) name: String,
-    pub(super) install: Install,
-    pub(super) data: PathBuf,
-    pub(super) log: PathBuf,
-    pub(super) sockets: PathBuf,
-    pub(super) child: Mutex<Option<Child>>,
+/// The signals by which an engine's server stops.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Signals {
+    pub(super) fast: Signal,
+    pub(super) immediate: Signal,
 }
 
-impl Server {
-    /// Starts the process; it may not accept connections yet.
-    pub(super) async fn launch(&self, port: u16) -> Result<(), LabError> {
+#[derive(Debug)]
+pub(super) struct Process {
+    pub(super) name: String,
+    pub(super) data: PathBuf,
+    pub(super) log: PathBuf,
+    signals: Signals,
+    child: Mutex<Option<Child>>,
+}
+
+impl Process {
+    pub(super) fn new(name: &str, data: PathBuf, log: PathBuf, signals: Signals) -> Process {
+        Process { name: name.to_string(), data, log, signals, child: Mutex::new(None) }
+    }
+
+    /// Starts the server by `command`; it may not accept connections yet.
+    pub(super) async fn launch(&self, mut command: Command) -> Result<(), LabError> {
         let what = format!("start server {}", self.name);
         let log = OpenOptions::new().create(true).append(true).open(&self.log);
         let log = log.map_err(LabError::io(format!("open {}", self.log.display())))?;
-        let mut command = self.install.command("postgres", &self.data);
-        command.arg("-D").arg(&self.data).args(["-p", &port.to_string()]);
         command.stdout(log.try_clone().map_err(LabError::io(&what))?).stderr(log);
         let child = spawn::start(command).await.map_err(LabError::io(&what))?;
         *self.child.lock() = Some(child);
         Ok(())
     }
 
-    /// The postmaster, while it runs.
+    /// The server's process number, while it runs.
     pub(super) fn pid(&self) -> Option<u32> {
         self.exited().is_none().then(|| self.child.lock().as_ref().map(Child::id))?
     }
@@ -63,7 +70,10 @@ impl Server {
 
     pub(super) fn ask_to_stop(&self, how: How) {
         let Some(pid) = self.pid() else { return };
-        let signal = if how == How::Fast { Signal::INT } else { Signal::QUIT };
+        let signal = match how {
+            How::Fast => self.signals.fast,
+            How::Immediate => self.signals.immediate,
+        };
         tree::thaw(pid);
         tree::signal(pid, signal);
     }
@@ -102,9 +112,9 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for Process {
     fn drop(&mut self) {
-        // Asked first, so that the postmaster reaps its children and frees its shared memory.
+        // Asked first, so that a postmaster reaps its children and frees its shared memory.
         self.ask_to_stop(How::Immediate);
         self.reap(Duration::from_secs(5));
         self.kill();

@@ -1,0 +1,21 @@
+//! Throwaway MariaDB clusters: one primary and GTID replicas on loopback.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), tidegate::lab::LabError> {
+//! use tidegate::lab::mariadb::cluster;
+//! let cluster = cluster().replicas(2).start().await?;
+//! cluster.sql("CREATE TABLE test.t (n int)").await?;
+//! cluster.replica(0).pause_replay().await?;
+//! # Ok(()) }
+//! ```
+
+mod builder;
+mod cluster;
+mod install;
+mod node;
+mod template;
+
+pub use crate::lab::process::How;
+pub use builder::{Builder, cluster};
+pub use cluster::Cluster;
+pub use node::Node;
