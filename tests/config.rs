@@ -199,9 +199,8 @@ const BAD: &[(&str, &str)] = &[
   hint: give it at least one of: to, consistency, max_staleness"#,
     ),
     (
-        "engine = \"mysql\"",
-        r#"tidegate.toml:5: clusters.orders.engine = "mysql": is not built yet; this release has "postgres"
-  hint: CHANGELOG.md tells what each release can do"#,
+        "engine = \"oracle\"",
+        r#"tidegate.toml:5: clusters.orders.engine = "oracle": must be "postgres", "mysql" or "mariadb""#,
     ),
     (
         "failover.mode = \"automatic\"",
@@ -214,9 +213,14 @@ const BAD: &[(&str, &str)] = &[
   hint: remove this section"#,
     ),
     (
-        "[listen]\nmysql = \"127.0.0.1:6033\"",
-        r#"tidegate.toml:6: listen.mysql: is not built yet; this release speaks PostgreSQL only
-  hint: remove this line"#,
+        "engine = \"mariadb\"\nauth.method = \"scram\"",
+        r#"tidegate.toml:6: clusters.orders.auth.method = "scram": is not for MySQL and MariaDB
+  hint: "password" is what these engines do: mysql_native_password, or caching_sha2_password"#,
+    ),
+    (
+        "engine = \"mariadb\"\nreplication = \"primary\"",
+        r#"tidegate.toml:6: clusters.orders.replication = "primary": is not for MySQL and MariaDB
+  hint: replicas connect to the servers themselves"#,
     ),
     (
         "databases = \"orders\"",

@@ -45,9 +45,9 @@ pub(super) fn draw(console: &Console) -> view::Proxy {
         proxy.pools.extend(pools.iter().flat_map(|pools| pool_views(cluster, pools)));
     }
     proxy.clients = engine.clients.all().iter().map(|c| client(c, console)).collect();
+    proxy.servers = servers.iter().map(|s| server(s, console)).collect();
     mysql::add(&mut proxy, console);
     proxy.clients.sort_by_key(|c| c.id);
-    proxy.servers = servers.iter().map(|s| server(s, console)).collect();
     proxy.servers.sort_by_key(|s| s.id);
     proxy
 }

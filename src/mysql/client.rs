@@ -3,17 +3,20 @@
 mod change;
 mod loss;
 mod perform;
+mod ready;
+mod settle;
 
-use super::cluster::{Cluster, UserPools};
+use super::cluster::{Cluster, PoolKey, UserPools};
 use super::engine::Engine;
 use super::exchange::give_back;
 use super::refuse;
 use super::registry::{ClientEntry, ClientState, Pin};
 use super::server::{self, Lease};
-use super::session::Session;
 use super::session::command::{Head, Plan, look};
 use super::session::relay::Relay;
+use super::session::{Asked, Session};
 use super::wire::ok::put_error;
+use super::wire::reply::Kind;
 use super::wire::status;
 use crate::door::attendance::Place;
 use crate::net::Stream;
@@ -62,9 +65,12 @@ pub(super) struct Client {
     pub(super) link: Option<Lease>,
     pub(super) cluster: Arc<Cluster>,
     pub(super) pools: Arc<UserPools>,
+    key: PoolKey,
     pub(super) entry: Registration<ClientEntry>,
     pub(super) engine: Arc<Engine>,
     node: Option<NodeId>,
+    /// The server knows the session's LAST_INSERT_ID().
+    id_is_there: bool,
 }
 
 /// What a client brings from its login.
@@ -73,6 +79,7 @@ pub(super) struct Arrived {
     pub(super) session: Session,
     pub(super) cluster: Arc<Cluster>,
     pub(super) pools: Arc<UserPools>,
+    pub(super) key: PoolKey,
     pub(super) entry: Registration<ClientEntry>,
 }
 
@@ -100,9 +107,11 @@ impl Client {
             link: None,
             cluster: arrived.cluster,
             pools: arrived.pools,
+            key: arrived.key,
             entry: arrived.entry,
             engine,
             node: None,
+            id_is_there: false,
         }
     }
 
@@ -135,19 +144,42 @@ impl Client {
             Plan::Kill { query, id } => Box::pin(self.kill(head, query, id)).await,
             Plan::Unknown => self.turn_away_unknown(head)?,
             Plan::Ping if self.link.is_none() => self.say_ok(head),
-            Plan::Ping => self.perform(head, Some(super::wire::reply::Kind::Ok)).await?,
-            // A statement that it means is nowhere.
-            Plan::Forward(None) if self.link.is_none() && head.is_whole => {
+            Plan::Ping => self.perform(head, Some(Kind::Ok), Asked::Plain).await?,
+            // The statement that it means is nowhere.
+            Plan::Close(_) | Plan::Forward(None) if self.link.is_none() && head.is_whole => {
                 self.input.advance(head.len);
             }
-            Plan::Forward(kind) => self.perform(head, kind).await?,
+            Plan::Close(id) => {
+                self.session.closes(id);
+                self.perform(head, None, Asked::Plain).await?;
+            }
+            Plan::Reset if self.link.is_none() => {
+                self.session.reset();
+                self.say_ok(head);
+            }
+            Plan::Reset => self.reset(head).await?,
+            Plan::SetOption => {
+                self.session.pins.add(Pin::Setting);
+                self.perform(head, Some(Kind::Ok), Asked::Plain).await?;
+            }
+            Plan::Text { prepares } => {
+                let asked = self.understand(head, prepares);
+                let kind = if prepares { Kind::Prepared } else { Kind::Results };
+                self.perform(head, Some(kind), asked).await?;
+            }
+            Plan::Forward(kind) => self.perform(head, kind, Asked::Plain).await?,
         }
+        self.let_go().await?;
         self.entry.note(self.session.in_transaction(), self.pin());
         Ok(())
     }
 
     fn pin(&self) -> Pin {
-        if self.link.is_some() { self.session.pin } else { Pin::None }
+        match self.session.pin() {
+            _ if self.link.is_none() => Pin::None,
+            Pin::None if self.pools.asks.load(Ordering::Relaxed) => Pin::Asked,
+            pin => pin,
+        }
     }
 
     /// Waits for a command; meanwhile what a server says by itself goes to the client.
@@ -167,7 +199,8 @@ impl Client {
                 }
             }
             if self.must_go() {
-                self.relay = Relay::default();
+                // Read as the answer to its next command.
+                self.relay.begin(None, 0);
                 return Poll::Ready(Err(Leaving::Refused(self.engine.farewell())));
             }
             match self.poll_client_input(cx) {

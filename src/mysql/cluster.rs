@@ -8,11 +8,13 @@ use crate::dispatch::{Choice, Dispatch, Live};
 use crate::door::Policy;
 use crate::door::throttle::Throttle;
 use crate::pool::{self, Pool};
+use crate::sql::mysql::{Classifier, Dialect};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 pub type MyPool = Pool<MyConnector>;
 
@@ -24,6 +26,13 @@ pub enum Flavour {
 }
 
 impl Flavour {
+    fn dialect(self) -> Dialect {
+        match self {
+            Flavour::Mysql => Dialect::MySql,
+            Flavour::Mariadb => Dialect::MariaDb,
+        }
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Flavour::Mysql => "mysql",
@@ -40,6 +49,7 @@ pub struct Cluster {
     pub users: UserTable,
     pub throttle: Throttle,
     pub policy: ArcSwap<Policy>,
+    pub classifier: Classifier,
     dispatch: Dispatch,
     pools: Mutex<HashMap<PoolKey, Arc<UserPools>>>,
 }
@@ -67,6 +77,8 @@ pub struct UserPools {
     pub database: Arc<str>,
     server_user: Arc<str>,
     pub nodes: Vec<Arc<MyPool>>,
+    /// Somebody asked here for what belongs to the statement before: ROW_COUNT() and its kin.
+    pub asks: AtomicBool,
     secret: Arc<ArcSwap<ServerSecret>>,
 }
 
@@ -83,6 +95,7 @@ pub struct Parts {
     pub nodes: Vec<Arc<Node>>,
     pub users: UserTable,
     pub policy: Policy,
+    pub sql: crate::sql::Settings,
     pub dispatch: Dispatch,
 }
 
@@ -95,6 +108,7 @@ impl Cluster {
             users: parts.users,
             throttle: Throttle::default(),
             policy: ArcSwap::from_pointee(parts.policy),
+            classifier: Classifier::new(parts.flavour.dialect(), &parts.sql),
             dispatch: parts.dispatch,
             pools: Mutex::default(),
         }
@@ -110,6 +124,18 @@ impl Cluster {
             // A reload said so; clients that are here already keep what they have.
             *found = open();
         }
+        if !secret.is_empty() {
+            found.secret.store(Arc::new(secret));
+        }
+        found.clone()
+    }
+
+    /// The pools of the same clients in another schema.
+    pub(super) fn pools_like(&self, like: &UserPools, key: PoolKey) -> Arc<UserPools> {
+        let secret = (**like.secret.load()).clone();
+        let mut pools = self.pools.lock();
+        let open = || self.open_pools(&key, like.server_user.clone());
+        let found = pools.entry(key.clone()).or_insert_with(open);
         if !secret.is_empty() {
             found.secret.store(Arc::new(secret));
         }
@@ -134,6 +160,7 @@ impl Cluster {
             user: key.user.clone(),
             database: key.database.clone().unwrap_or_else(|| "".into()),
             nodes: nodes.collect(),
+            asks: AtomicBool::new(false),
             server_user,
             secret,
         })

@@ -10,7 +10,8 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// Kills the statement that runs there, or the connection, over a connection of its own.
 pub(super) async fn send(node: &Node, target: &Target, query: bool) {
     let deliver = async {
-        let mut link = target.login.connect(node).await.map_err(|e| e.to_string())?;
+        let pool = &target.pools.nodes[usize::from(target.node.0)];
+        let mut link = pool.connector().login().connect(node).await.map_err(|e| e.to_string())?;
         let what = if query { "QUERY " } else { "" };
         let statement = format!("KILL {what}{}", target.thread);
         link.query(&statement).await.map_err(|e| e.to_string())

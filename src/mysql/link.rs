@@ -26,6 +26,8 @@ pub struct Link {
     pub is_mariadb: bool,
     /// The status flags that the server told last.
     pub status: u16,
+    /// What session tracking told with the answers to the last questions of our own.
+    pub told: Vec<u8>,
 }
 
 #[derive(Clone, Debug, Error)]
@@ -69,6 +71,7 @@ impl Link {
             version: greeting.version.as_str().into(),
             is_mariadb: greeting.is_mariadb(),
             status: greeting.status,
+            told: Vec::new(),
         }
     }
 
@@ -178,6 +181,7 @@ impl Link {
             }
         }
         self.status = answer.status.unwrap_or(self.status);
+        self.told = std::mem::take(&mut answer.told);
         match answer.fault.take() {
             Some(fault) => Err(LinkError::Fault(fault)),
             None => Ok(answer),
@@ -192,6 +196,7 @@ struct Answer {
     rows: Vec<Row>,
     fault: Option<Fault>,
     status: Option<u16>,
+    told: Vec<u8>,
 }
 
 impl Answer {
@@ -212,7 +217,10 @@ impl Answer {
 
     fn part(&mut self, reply: &mut Reply, payload: &[u8]) -> Result<(), WireError> {
         match reply.take(payload, payload.len())? {
-            Part::Ok(ok) | Part::End(ok) => self.status = Some(ok.status),
+            Part::Ok(ok) | Part::End(ok) => {
+                self.status = Some(ok.status);
+                self.told.extend_from_slice(ok.track);
+            }
             Part::Error => {
                 self.fault.get_or_insert_with(|| Fault::parse(payload));
             }

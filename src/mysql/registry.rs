@@ -1,5 +1,6 @@
 //! Who is connected: clients and server connections, for KILL and for whoever looks.
 
+use super::cluster::UserPools;
 use crate::route::Because;
 use crate::topology::NodeId;
 use parking_lot::Mutex;
@@ -48,16 +49,91 @@ pub enum ClientState {
 pub enum Pin {
     None = 0,
     /// The session pool.
-    Mode = 1,
+    Mode,
+    /// `@x`, assigned.
+    UserVariable,
+    TemporaryTable,
+    /// GET_LOCK
+    NamedLock,
+    /// LOCK TABLES, FLUSH TABLES WITH READ LOCK
+    TableLock,
+    /// PREPARE
+    SqlPrepare,
+    /// A statement that the client prepared and has not closed.
+    PreparedStatement,
+    /// HANDLER … OPEN
+    Handler,
+    Xa,
+    /// CALL, a stored function, a text that was not understood: it may have left anything.
+    Code,
+    /// It asked for the server's number of its connection.
+    ConnectionId,
+    Sequence,
+    /// LAST_INSERT_ID(x)
+    LastInsertId,
+    /// SQL_CALC_FOUND_ROWS
+    FoundRows,
+    /// A setting that cannot be made again on another connection.
+    Setting,
+    /// `autocommit = 0`
+    Autocommit,
+    /// Warnings that the client may ask for, until its next statement.
+    Warnings,
+    /// Its pool has clients that ask for ROW_COUNT(), FOUND_ROWS() or LAST_INSERT_ID().
+    Asked,
+    /// SET TRANSACTION, for the next one.
+    NextTransaction,
 }
 
 impl Pin {
+    /// In the order of their numbers.
+    pub const ALL: [Pin; 20] = [
+        Pin::None,
+        Pin::Mode,
+        Pin::UserVariable,
+        Pin::TemporaryTable,
+        Pin::NamedLock,
+        Pin::TableLock,
+        Pin::SqlPrepare,
+        Pin::PreparedStatement,
+        Pin::Handler,
+        Pin::Xa,
+        Pin::Code,
+        Pin::ConnectionId,
+        Pin::Sequence,
+        Pin::LastInsertId,
+        Pin::FoundRows,
+        Pin::Setting,
+        Pin::Autocommit,
+        Pin::Warnings,
+        Pin::Asked,
+        Pin::NextTransaction,
+    ];
+
     /// `None`: there is no pin.
     pub fn name(self) -> Option<&'static str> {
-        match self {
-            Pin::None => None,
-            Pin::Mode => Some("mode"),
-        }
+        Some(match self {
+            Pin::None => return None,
+            Pin::Mode => "mode",
+            Pin::UserVariable => "user_variable",
+            Pin::TemporaryTable => "temporary_table",
+            Pin::NamedLock => "named_lock",
+            Pin::TableLock => "table_lock",
+            Pin::SqlPrepare => "sql_prepare",
+            Pin::PreparedStatement => "prepared_statement",
+            Pin::Handler => "handler",
+            Pin::Xa => "xa",
+            Pin::Code => "code",
+            Pin::ConnectionId => "connection_id",
+            Pin::Sequence => "sequence",
+            Pin::LastInsertId => "last_insert_id",
+            Pin::FoundRows => "found_rows",
+            Pin::Setting => "setting",
+            Pin::Autocommit => "autocommit",
+            Pin::Warnings => "warnings",
+            Pin::Asked => "asked",
+            Pin::NextTransaction => "next_transaction",
+        })
     }
 }
 
@@ -69,17 +145,18 @@ pub struct LastRoute {
 }
 
 /// The server connection that works for a client.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Target {
     pub node: NodeId,
     /// Its number here.
     pub server: u64,
     /// Its number at the server.
     pub thread: u32,
-    pub login: Arc<super::connect::Login>,
+    /// Those it came from: who can open it can kill it.
+    pub pools: Arc<UserPools>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Link {
     target: Option<Target>,
     /// A KILL was sent to it: it must not serve anyone else.
@@ -96,7 +173,6 @@ pub struct Identity {
 }
 
 /// A client as others see it.
-#[derive(Debug)]
 pub struct ClientEntry {
     pub id: u64,
     pub identity: Mutex<Identity>,
@@ -155,10 +231,8 @@ impl ClientEntry {
     }
 
     pub fn pin(&self) -> Pin {
-        match self.pin.load(Ordering::Relaxed) {
-            1 => Pin::Mode,
-            _ => Pin::None,
-        }
+        let number = usize::from(self.pin.load(Ordering::Relaxed));
+        Pin::ALL.get(number).copied().unwrap_or(Pin::None)
     }
 
     pub fn note(&self, in_transaction: bool, pin: Pin) {

@@ -4,6 +4,7 @@ use super::auth::ServerSecret;
 use super::connect::{ConnectError, Login, Node};
 use super::link::{Link, LinkError, Row};
 use super::registry::ServerEntry;
+use super::session::tracked::{self, Variables};
 use super::wire::command::{Command, put_command};
 use super::wire::reply::Kind;
 use crate::dispatch::Failure;
@@ -25,6 +26,16 @@ pub struct Server {
     database: Option<Arc<str>>,
     /// Brings back the character sets of its login, where a reset does not.
     charsets: Option<String>,
+    /// Its session tells what changes.
+    tracks: bool,
+    /// It is a replica's, and its transactions are READ ONLY.
+    reads_only: bool,
+    /// What its last session left: variables that differ from a fresh connection's.
+    pub(super) variables: Arc<Variables>,
+    /// What it says to LAST_INSERT_ID().
+    pub(super) last_insert_id: u64,
+    /// It is in another schema than it was opened with.
+    pub(super) strayed: bool,
 }
 
 impl Failure for ConnectError {
@@ -83,7 +94,17 @@ impl MyConnector {
             prepared: AtomicU64::new(0),
             client: AtomicU64::new(0),
         });
-        Ok(Server { link, entry, database: self.database.clone(), charsets })
+        Ok(Server {
+            link,
+            entry,
+            database: self.database.clone(),
+            charsets,
+            tracks: false,
+            reads_only: false,
+            variables: Arc::default(),
+            last_insert_id: 0,
+            strayed: false,
+        })
     }
 }
 
@@ -131,6 +152,8 @@ impl Connector for MyConnector {
 impl Server {
     /// Takes away all that a session left behind. False: something is left; close it.
     async fn clean(&mut self) -> Result<bool, LinkError> {
+        self.was_reset();
+        self.strayed = false;
         let out = &mut self.link.out;
         put_command(out, Command::ResetConnection, b"");
         let mut owed = vec![Kind::Ok];
@@ -152,6 +175,75 @@ impl Server {
                 Ok(rows == [[None]])
             }
         }
+    }
+}
+
+/// What a session of a transaction pool needs of a connection before its next statement.
+pub(super) struct Needs<'a> {
+    pub(super) variables: &'a Arc<Variables>,
+    /// It asks for LAST_INSERT_ID(), which is this.
+    pub(super) last_insert_id: Option<u64>,
+    pub(super) replica: bool,
+    /// It asks for warnings, and there are none.
+    pub(super) clears: bool,
+}
+
+impl Server {
+    /// Makes the connection like the session's, if it is not; a question to the server at most.
+    pub(super) async fn make_ready(&mut self, needs: &Needs<'_>) -> Result<(), LinkError> {
+        let mut owed = Vec::new();
+        let strange = |(name, value)| needs.variables.get(name) != Some(value);
+        if !Arc::ptr_eq(&self.variables, needs.variables) && self.variables.iter().any(strange) {
+            put_command(&mut self.link.out, Command::ResetConnection, b"");
+            owed.push(Kind::Ok);
+            self.was_reset();
+            if let Some(charsets) = self.charsets.clone() {
+                self.say(&charsets, &mut owed);
+            }
+        }
+        if let (true, Some(database)) = (self.strayed, self.database.clone()) {
+            put_command(&mut self.link.out, Command::InitDb, database.as_bytes());
+            owed.push(Kind::Ok);
+        }
+        if !self.tracks {
+            self.say(tracked::SETUP, &mut owed);
+        }
+        if self.reads_only != needs.replica {
+            let mode = if needs.replica { "ONLY" } else { "WRITE" };
+            self.say(&format!("SET SESSION TRANSACTION READ {mode}"), &mut owed);
+        }
+        if let Some(assignments) = tracked::assign(needs.variables, &self.variables) {
+            self.say(&assignments, &mut owed);
+        }
+        if let Some(id) = needs.last_insert_id {
+            self.say(&format!("SET last_insert_id = {id}"), &mut owed);
+            self.last_insert_id = id;
+        }
+        if needs.clears {
+            self.say("DO 0", &mut owed);
+        }
+        if !owed.is_empty() {
+            self.link.converse(&owed).await?;
+        }
+        (self.tracks, self.reads_only, self.strayed) = (true, needs.replica, false);
+        self.variables = needs.variables.clone();
+        Ok(())
+    }
+
+    fn say(&mut self, statement: &str, owed: &mut Vec<Kind>) {
+        put_command(&mut self.link.out, Command::Query, statement.as_bytes());
+        owed.push(Kind::Results);
+    }
+
+    /// It is like a fresh one, but for its schema.
+    pub(super) fn was_reset(&mut self) {
+        (self.tracks, self.reads_only, self.last_insert_id) = (false, false, 0);
+        self.variables = Arc::default();
+    }
+
+    /// Nobody can leave a schema without entering another one.
+    pub(super) fn is_lost_to_its_pool(&self) -> bool {
+        self.strayed && self.database.is_none()
     }
 }
 

@@ -67,7 +67,12 @@ fn summary(path: &Path, config: &Config) -> String {
     let (settings, mut out) = (&config.settings, String::new());
     let listen = &settings.listen;
     let _ = writeln!(out, "{}: no problems", path.display());
-    let doors = [("postgres", listen.postgres), ("console", listen.console), ("http", listen.http)];
+    let doors = [
+        ("postgres", listen.postgres),
+        ("mysql", listen.mysql),
+        ("console", listen.console),
+        ("http", listen.http),
+    ];
     let doors = doors.map(|(name, at)| format!("{name} {}", door(at)));
     let _ = writeln!(out, "listen: {}", doors.join(", "));
     for (name, cluster) in &settings.clusters {

@@ -71,6 +71,7 @@ fn one_cluster(
         nodes,
         users: UserTable::new(users),
         policy: policy(settings),
+        sql: super::judging(settings),
         dispatch: Dispatch::new(name, names, monitor, live(settings), settings.pool.clone()),
     }))
 }

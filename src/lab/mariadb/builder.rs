@@ -151,7 +151,7 @@ impl Builder {
     fn settings(&self, id: u32, data: &Path, socket: &Path) -> String {
         let (data, socket) = (data.display(), socket.display());
         let mut text = format!(
-            "[mariadbd]\nserver-id={id}\ndatadir={data}\nsocket={socket}\npid-file={socket}.pid\n"
+            "[mariadbd]\nserver-id={id}\ndatadir={data}\ntmpdir={data}\nsocket={socket}\npid-file={socket}.pid\n"
         );
         let mut lines: Vec<&str> = SETTINGS.iter().chain(&SIZES).copied().collect();
         if id > 1 {

@@ -46,7 +46,8 @@ impl Arriving {
             capabilities: response.capabilities & capability::OF_THE_CLIENT,
             collation: response.collation,
         };
-        let pools = cluster.pools(key, &secret);
+        let pools = cluster.pools(key.clone(), &secret);
+        let mode = cluster.pool_settings.load().mode;
         cluster.counters.logins.increment();
         let ok = welcome(greeting.status);
         dialogue.say(|out, sequence| ok.put(out, sequence, 0, response.capabilities)).await?;
@@ -63,9 +64,9 @@ impl Arriving {
             ClientEntry::new(id, new)
         });
         let capabilities = response.capabilities & greeting.capabilities;
-        let session = Session::new(capabilities, response.collation, greeting.status);
+        let session = Session::new(capabilities, response.collation, greeting.status, mode);
         let stream = dialogue.stream;
-        let arrived = Arrived { stream, session, cluster, pools, entry };
+        let arrived = Arrived { stream, session, cluster, pools, key, entry };
         Ok((Box::new(Client::new(engine.clone(), arrived)), place))
     }
 }

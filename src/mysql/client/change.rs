@@ -43,7 +43,7 @@ fn parse(payload: &[u8]) -> Result<Change, WireError> {
 struct Newcomer {
     cluster: Arc<Cluster>,
     pools: Arc<UserPools>,
-    collation: u8,
+    key: PoolKey,
 }
 
 impl Client {
@@ -109,7 +109,7 @@ impl Client {
             dialogue.say(|out, sequence| ok.put(out, sequence, 0, capabilities)).await?;
             let pools = cluster.pools(key.clone(), &secret);
             *place = seat;
-            Ok(Newcomer { cluster, pools, collation: key.collation })
+            Ok(Newcomer { cluster, pools, key })
         };
         let judged = asked.await;
         if let Err(Stopped::Refused(refusal) | Stopped::Failed(refusal)) = &judged {
@@ -120,9 +120,10 @@ impl Client {
 
     fn become_another(&mut self, newcomer: Newcomer) {
         self.leave_server();
-        let Newcomer { cluster, pools, collation } = newcomer;
-        (self.cluster, self.pools) = (cluster, pools);
-        self.session = Session::new(self.session.capabilities, collation, status::AUTOCOMMIT);
+        let Newcomer { cluster, pools, key } = newcomer;
+        let (capabilities, mode) = (self.session.capabilities, cluster.pool_settings.load().mode);
+        self.session = Session::new(capabilities, key.collation, status::AUTOCOMMIT, mode);
+        (self.cluster, self.pools, self.key) = (cluster, pools, key);
         *self.entry.identity.lock() = Identity {
             user: self.pools.user.clone(),
             database: self.pools.database.clone(),

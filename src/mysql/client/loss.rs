@@ -1,8 +1,9 @@
 //! What becomes of a client whose server was lost or could not be had.
 
-use super::{Client, Leaving};
+use super::{Client, Feed, Leaving};
 use crate::mysql::exchange::Ended;
 use crate::mysql::refuse;
+use crate::mysql::registry::Pin;
 use crate::mysql::session::command::Head;
 use crate::mysql::session::relay::Relay;
 use crate::refusal::Refusal;
@@ -27,6 +28,14 @@ impl Client {
         Ok(())
     }
 
+    /// Closes the server connection; the session lives on without it.
+    pub(super) fn forget_server(&mut self) {
+        self.unlink();
+        self.link = None;
+        self.feed = Feed::default();
+        self.relay = Relay::default();
+    }
+
     fn count(&self, refusal: &Refusal) {
         let code = refuse::words(refusal).code.to_string();
         self.cluster.counters.refused.with(&code).increment();
@@ -37,6 +46,7 @@ impl Client {
         let node: Arc<str> =
             self.node.map_or_else(|| "?".into(), |node| self.cluster.node_name(node));
         tracing::debug!(client = self.entry.id, node = &*node, ?ended, "an exchange broke");
+        let killed = matches!(ended, Ended::Killed);
         let refusal = match ended {
             Ended::Done => return Ok(()),
             Ended::ClientLeft => return Err(Leaving::Gone),
@@ -55,18 +65,25 @@ impl Client {
                     return Err(Leaving::Told);
                 }
                 match (self.session.in_transaction(), self.relay.delivered) {
-                    (true, _) => Refusal::ServerLost { node, cause: error.to_string() },
+                    // It may have been a COMMIT.
+                    (_, false) => Refusal::OutcomeUnknown { node },
+                    (true, true) => Refusal::ServerLost { node, cause: error.to_string() },
                     (false, true) => Refusal::AnswerCut { node },
-                    (false, false) => Refusal::OutcomeUnknown { node },
                 }
             }
         };
         self.count(&refusal);
-        // The session lived on that connection.
-        match self.relay.is_inside() {
-            true => Err(Leaving::Told),
-            false => Err(Leaving::Refused(refusal)),
+        if self.relay.is_inside() {
+            return Err(Leaving::Told);
         }
+        let was_pinned = self.session.pin() != Pin::None || self.session.in_transaction();
+        if was_pinned || killed || !self.feed.is_over() {
+            return Err(Leaving::Refused(refusal));
+        }
+        // Nothing of the session was on that connection.
+        refuse::put(&mut self.output, self.relay.next(), &refusal);
+        self.forget_server();
+        Ok(())
     }
 
     /// While idle: the server connection of the session has ended.
@@ -76,7 +93,8 @@ impl Client {
         let told = self.relay.delivered;
         self.unlink();
         self.link = None;
-        self.relay = Relay::default();
+        // Read as the answer to its next command.
+        self.relay.begin(None, 0);
         if told {
             return Leaving::Told;
         }

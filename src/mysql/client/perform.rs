@@ -5,11 +5,15 @@ use crate::dispatch::{Errand, Found};
 use crate::mysql::exchange::{Ended, READ_AHEAD};
 use crate::mysql::registry::{ClientState, LastRoute, Target};
 use crate::mysql::server::MyConnector;
+use crate::mysql::session::Asked;
 use crate::mysql::session::command::Head;
+use crate::mysql::wire::HEADER;
+use crate::mysql::wire::ok::Fault;
 use crate::mysql::wire::reply::Kind;
 use crate::refusal::Refusal;
 use crate::route::Wants;
 use crate::sql::Why;
+use crate::sql::mysql::{Analysis, Part, Uses};
 use crate::topology::NodeSet;
 use bytes::Buf;
 use std::future::poll_fn;
@@ -18,37 +22,124 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
+/// A text that is longer than what is looked at may do anything.
+fn unseen() -> Analysis {
+    let code = Part { uses: Uses::CODE, ..Part::default() };
+    Analysis { primary: Some(Why::Unseen), parts: vec![code] }
+}
+
+/// How often a read is asked again before its failure is the client's.
+const MAX_RETRIES: usize = 4;
+
 impl Client {
-    /// Has the command at the front of the input carried out by a server.
-    pub(super) async fn perform(&mut self, head: Head, kind: Option<Kind>) -> Result<(), Leaving> {
-        self.relay.begin(kind, head.sequence);
-        if self.link.is_none()
-            && let Err(refusal) = self.find_server().await?
-        {
-            return self.turn_down(head, &refusal);
+    /// What the text at the front of the input asks for; in a session that keeps its server
+    /// nobody needs to know.
+    pub(super) fn understand(&self, head: Head, prepares: bool) -> Asked {
+        if self.session.keeps {
+            return Asked::Plain;
         }
-        self.send_command(head);
-        match poll_fn(|cx| self.poll_exchange(cx)).await {
-            Ended::Done => Ok(()),
-            ended => self.after(ended),
+        let text = &self.input[HEADER + 1..self.input.len().min(head.len)];
+        let analysis = match head.is_whole {
+            true => self.cluster.classifier.analyse(text, self.session.modes()),
+            false => Arc::new(unseen()),
+        };
+        match prepares {
+            true => Asked::Preparation(analysis),
+            false => Asked::Text(analysis),
         }
     }
 
-    /// The command's bytes go to the server, as far as they are here.
-    fn send_command(&mut self, head: Head) {
+    /// Has the command at the front of the input carried out by a server, by another one where
+    /// the client need not know of a failure.
+    pub(super) async fn perform(
+        &mut self,
+        head: Head,
+        kind: Option<Kind>,
+        asked: Asked,
+    ) -> Result<(), Leaving> {
+        let (mut wants, mut avoid, mut tries) = (asked.wants(), NodeSet::EMPTY, 0);
+        loop {
+            self.relay.begin(kind, head.sequence);
+            let fresh = self.link.is_none();
+            if let Err(refusal) = self.be_linked(wants, avoid, &asked).await? {
+                return self.turn_down(head, &refusal);
+            }
+            let replica = self.node.filter(|node| self.cluster.is_replica(*node));
+            let movable = fresh && wants == Wants::Read && head.is_whole && replica.is_some();
+            self.relay.hides_refusal = movable;
+            if let Asked::Text(analysis) | Asked::Preparation(analysis) = &asked {
+                let prepares = matches!(asked, Asked::Preparation(_));
+                self.session.will_run(analysis, prepares);
+            }
+            self.send_command(head, movable);
+            let ended = poll_fn(|cx| self.poll_exchange(cx)).await;
+            let again = match (&ended, self.relay.hidden.take()) {
+                (Ended::Done, Some(fault)) => {
+                    wants = Wants::Primary(self.learn(head, &fault));
+                    self.leave_replica().await?;
+                    true
+                }
+                (Ended::ServerLost(_), _) if movable && !self.relay.delivered => {
+                    replica.into_iter().for_each(|node| avoid.insert(node));
+                    self.note_lost();
+                    true
+                }
+                _ => false,
+            };
+            tries += 1;
+            if again && tries <= MAX_RETRIES {
+                continue;
+            }
+            if movable {
+                self.input.advance(head.len);
+            }
+            if let Ended::Done = ended {
+                self.session.failed = self.relay.failed;
+                if let (Asked::Text(analysis), false) = (&asked, self.relay.failed) {
+                    self.session.has_done(analysis);
+                }
+                return Ok(());
+            }
+            return self.after(ended);
+        }
+    }
+
+    /// A replica says that this text writes: it is remembered, and the primary asked.
+    fn learn(&mut self, head: Head, fault: &Fault) -> Why {
+        let text = &self.input[HEADER + 1..head.len];
+        self.cluster.classifier.remember(text, self.session.modes(), Why::Function);
+        self.cluster.counters.retries.with(&fault.code.to_string()).increment();
+        Why::Function
+    }
+
+    fn note_lost(&mut self) {
+        if let Some(node) = self.node {
+            self.cluster.monitor.report_failure(node, "connection lost");
+        }
+        self.cluster.counters.retries.with("connection_lost").increment();
+        self.forget_server();
+    }
+
+    /// The command's bytes go to the server, as far as they are here; `keeps` them for another one.
+    fn send_command(&mut self, head: Head, keeps: bool) {
         let there = self.input.len().min(head.len);
         if let Some(lease) = &mut self.link {
             lease.link.out.extend_from_slice(&self.input[..there]);
         }
-        self.input.advance(there);
+        if !keeps {
+            self.input.advance(there);
+        }
         self.feed = Feed { tail: head.len - there, goes_on: head.goes_on, is_file: false };
     }
 
-    /// Leases a server of the primary for this session.
-    async fn find_server(&mut self) -> Result<Result<(), Refusal>, Leaving> {
-        let wants = Wants::Primary(Why::Session);
+    /// Leases a server for this work.
+    pub(super) async fn find_server(
+        &mut self,
+        wants: Wants,
+        avoid: NodeSet,
+    ) -> Result<Result<(), Refusal>, Leaving> {
         let (known, turn) = (self.session.known, self.cluster.turn());
-        let errand = Errand { wants, consistency: None, known, avoid: NodeSet::EMPTY, turn };
+        let errand = Errand { wants, consistency: None, known, avoid, turn };
         let found = match self.cluster.try_find(&self.pools.choice(), errand) {
             Some(found) => found,
             // Boxed: waiting is rare, and its state would make every idle client larger.
@@ -70,11 +161,12 @@ impl Client {
             node,
             server: lease.entry.id,
             thread: lease.link.thread,
-            login: Arc::new(lease.pool().connector().login()),
+            pools: self.pools.clone(),
         });
         self.entry.set_state(ClientState::Active);
         self.cluster.begin(node, wants);
         self.node = Some(node);
+        self.id_is_there = false;
         self.link = Some(lease);
     }
 

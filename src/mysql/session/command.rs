@@ -5,8 +5,8 @@ use crate::mysql::wire::command::Command;
 use crate::mysql::wire::reply::Kind;
 use crate::mysql::wire::{self, HEADER};
 
-/// Bytes of a command that are looked at.
-const LOOK: usize = 16 * 1024;
+/// Bytes of a command that are waited for before anything is done: longer texts are not understood.
+const LOOK: usize = 64 * 1024;
 
 /// The command at the front of a client's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,16 @@ pub(in crate::mysql) enum Plan {
     /// A sign of life, of ours if no server is there.
     Ping,
     ChangeUser,
+    /// A text, to be carried out (or prepared).
+    Text {
+        prepares: bool,
+    },
+    /// COM_RESET_CONNECTION
+    Reset,
+    /// COM_STMT_CLOSE
+    Close(u32),
+    /// COM_SET_OPTION
+    SetOption,
     /// One of our clients is meant.
     Kill {
         query: bool,
@@ -73,7 +83,7 @@ fn plan(command: Command, argument: &[u8], is_whole: bool) -> Plan {
         Command::ChangeUser => Plan::Unknown,
         Command::Query => match kill_of(argument) {
             Some((query, id)) if is_whole && id >= FIRST_CLIENT => Plan::Kill { query, id },
-            _ => forward(Kind::Results),
+            _ => Plan::Text { prepares: false },
         },
         Command::ProcessKill => match argument.first_chunk::<4>().map(|id| u32::from_le_bytes(*id))
         {
@@ -81,18 +91,22 @@ fn plan(command: Command, argument: &[u8], is_whole: bool) -> Plan {
             _ => forward(Kind::Ok),
         },
         Command::StmtExecute | Command::ProcessInfo => forward(Kind::Results),
-        Command::StmtPrepare => forward(Kind::Prepared),
+        Command::StmtPrepare => Plan::Text { prepares: true },
         Command::StmtFetch => forward(Kind::Rows),
         Command::FieldList => forward(Kind::Fields),
         Command::Statistics => forward(Kind::Text),
-        Command::StmtClose | Command::StmtSendLongData => Plan::Forward(None),
+        Command::StmtClose => match argument.first_chunk::<4>() {
+            Some(id) => Plan::Close(u32::from_le_bytes(*id)),
+            None => Plan::Forward(None),
+        },
+        Command::StmtSendLongData => Plan::Forward(None),
+        Command::ResetConnection => Plan::Reset,
+        Command::SetOption => Plan::SetOption,
         Command::InitDb
         | Command::Refresh
         | Command::Shutdown
         | Command::Debug
-        | Command::StmtReset
-        | Command::SetOption
-        | Command::ResetConnection => forward(Kind::Ok),
+        | Command::StmtReset => forward(Kind::Ok),
     }
 }
 
@@ -137,8 +151,8 @@ mod tests {
     #[test]
     fn commands_are_seen_when_whole_and_know_their_answers() {
         let forward = |kind| Plan::Forward(Some(kind));
-        assert_eq!(seen(Command::Query, b"SELECT 1"), forward(Kind::Results));
-        assert_eq!(seen(Command::StmtClose, &[1, 0, 0, 0]), Plan::Forward(None));
+        assert_eq!(seen(Command::Query, b"SELECT 1"), Plan::Text { prepares: false });
+        assert_eq!(seen(Command::StmtClose, &[1, 0, 0, 0]), Plan::Close(1));
         assert_eq!(seen(Command::Statistics, b""), forward(Kind::Text));
         assert_eq!(look(b"\x01\0\0\0\x12").expect("a command").plan, Plan::Unknown);
         assert_eq!(look(b"\0\0\0\0").expect("a command").plan, Plan::Unknown);
@@ -162,7 +176,7 @@ mod tests {
             kill(&format!("kill  soft Query {ours};")),
             Plan::Kill { query: true, id: ours }
         );
-        assert_eq!(kill("KILL 7"), Plan::Forward(Some(Kind::Results)));
-        assert_eq!(kill(&format!("KILL {ours} OR 1")), Plan::Forward(Some(Kind::Results)));
+        assert_eq!(kill("KILL 7"), Plan::Text { prepares: false });
+        assert_eq!(kill(&format!("KILL {ours} OR 1")), Plan::Text { prepares: false });
     }
 }

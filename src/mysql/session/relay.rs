@@ -2,7 +2,8 @@
 //! that was agreed on with the client.
 
 use super::Session;
-use crate::mysql::wire::ok::{END, put_eof};
+use super::tracked::for_the_client;
+use crate::mysql::wire::ok::{END, Fault, Ok as OkPacket, put_eof};
 use crate::mysql::wire::reply::{Kind, Part, Reply};
 use crate::mysql::wire::{self, HEADER, Header, WireError, put_header, status};
 use bytes::BytesMut;
@@ -23,7 +24,16 @@ pub(in crate::mysql) struct Relay {
     pub(in crate::mysql) wants_file: bool,
     /// Something of the answer is on its way to the client.
     pub(in crate::mysql) delivered: bool,
+    /// The answer ended with an error.
+    pub(in crate::mysql) failed: bool,
+    /// A replica's refusal to write is kept from the client: the primary is asked next.
+    pub(in crate::mysql) hides_refusal: bool,
+    /// What was kept from it.
+    pub(in crate::mysql) hidden: Option<Fault>,
 }
+
+/// ER_OPTION_PREVENTS_STATEMENT, ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION, ER_READ_ONLY_MODE
+const REFUSALS: [u16; 3] = [1290, 1792, 1836];
 
 impl Relay {
     /// A command begins: its last packet had this sequence id.
@@ -84,17 +94,21 @@ impl Relay {
             self.inside = packet.header.len - there;
             let Some(mut reply) = self.owed.take() else { break };
             let part = reply.take(packet.payload, packet.header.len)?;
+            self.failed = part == Part::Error;
+            if self.hides(&part, packet.payload) {
+                return Ok(at);
+            }
             if !reply.is_done() {
                 self.owed = Some(reply);
             }
             self.delivered = true;
             self.next = packet.header.sequence.wrapping_add(self.shift).wrapping_add(1);
-            if self.passes(&part, session) {
+            if self.passes(&part, session)? {
                 continue;
             }
             out.extend_from_slice(&chunk[from..before]);
             from = at;
-            self.translate(&packet, &part, session, out);
+            self.translate(&packet, &part, session, out)?;
         }
         out.extend_from_slice(&chunk[from..at]);
         Ok(at)
@@ -114,11 +128,15 @@ impl Relay {
     }
 
     /// Notes what the part means; true when the client gets it as it is.
-    fn passes(&mut self, part: &Part<'_>, session: &mut Session) -> bool {
-        match part {
+    fn passes(&mut self, part: &Part<'_>, session: &mut Session) -> Result<bool, WireError> {
+        Ok(match part {
             Part::Ok(ok) | Part::End(ok) => {
-                session.status = ok.status;
-                !session.needs_translation()
+                session.hear(ok)?;
+                !session.needs_translation() && (session.keeps || ok.track.is_empty())
+            }
+            Part::Prepared(prepared) => {
+                session.prepared(prepared.statement);
+                self.shift == 0
             }
             Part::File => {
                 self.wants_file = true;
@@ -126,7 +144,18 @@ impl Relay {
             }
             Part::Definition { last: true, .. } => !session.expects_eof() && self.shift == 0,
             _ => self.shift == 0 && !self.eof_is_due,
+        })
+    }
+
+    /// True for the first packet of an answer that is a refusal to be kept from the client.
+    fn hides(&mut self, part: &Part<'_>, payload: &[u8]) -> bool {
+        if *part != Part::Error || !self.hides_refusal || self.delivered {
+            return false;
         }
+        let fault = Fault::parse(payload);
+        let hidden = REFUSALS.contains(&fault.code);
+        self.hidden = hidden.then_some(fault);
+        hidden
     }
 
     fn translate(
@@ -135,7 +164,7 @@ impl Relay {
         part: &Part<'_>,
         session: &Session,
         out: &mut BytesMut,
-    ) {
+    ) -> Result<(), WireError> {
         let cursor = |status: u16| status & status::CURSOR_EXISTS != 0;
         // The end of the columns of a cursor is the end of its answer.
         let of_cursor = matches!(part, Part::End(ok) if cursor(ok.status));
@@ -149,7 +178,10 @@ impl Relay {
         match part {
             Part::Ok(ok) | Part::End(ok) => {
                 let first = packet.payload.first().copied().unwrap_or(0);
-                ok.put(out, sequence, if first == END { END } else { 0 }, session.capabilities);
+                let first = if first == END { END } else { 0 };
+                let told = if session.keeps { None } else { Some(for_the_client(ok.track)?) };
+                let track = told.as_deref().unwrap_or(ok.track);
+                OkPacket { track, ..*ok }.put(out, sequence, first, session.capabilities);
             }
             _ => {
                 put_header(out, packet.header.len, sequence);
@@ -167,6 +199,7 @@ impl Relay {
             }
             _ => {}
         }
+        Ok(())
     }
 }
 
@@ -180,6 +213,7 @@ struct Packet<'a> {
 mod tests {
     use super::*;
     use crate::mysql::wire::{capability, put_packet};
+    use crate::pool::Mode;
 
     const NEW: u32 = capability::DEPRECATE_EOF | capability::SESSION_TRACK;
 
@@ -198,7 +232,7 @@ mod tests {
         let mut first = None;
         for cut in 0..=bytes.len() {
             let (mut relay, mut out) = (Relay::default(), BytesMut::new());
-            let mut session = Session::new(capabilities, 45, status::AUTOCOMMIT);
+            let mut session = Session::new(capabilities, 45, status::AUTOCOMMIT, Mode::Session);
             relay.begin(Some(kind), 0);
             let taken = relay.take(&bytes[..cut], &mut session, &mut out).expect("an answer");
             let rest = relay.take(&bytes[taken..], &mut session, &mut out).expect("an answer");
@@ -266,7 +300,7 @@ mod tests {
         let len = bytes.len();
         bytes.extend_from_slice(b"more");
         let (mut relay, mut out) = (Relay::default(), BytesMut::new());
-        let mut session = Session::new(NEW, 45, 0);
+        let mut session = Session::new(NEW, 45, 0, Mode::Session);
         relay.begin(Some(Kind::Ok), 0);
         assert_eq!(relay.take(&bytes, &mut session, &mut out), Ok(len));
         assert_eq!((out.len(), session.status), (len, status::AUTOCOMMIT));

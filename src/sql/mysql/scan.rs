@@ -111,16 +111,28 @@ fn call(statement: &Statement<'_>, at: usize, functions: &Functions) -> Call {
     functions.call(&piece.lower, !statement.pieces[at + 1].spaced, bare)
 }
 
-/// `name (a, b) AS (…)` in a WITH list, and `(…) name (a, b)`: no call can stand in either place.
-/// Behind AS stands an alias or a type.
+/// `name (a, b) AS (…)` in a WITH list, `(…) name (a, b)`, and the target of an INSERT: no call can
+/// stand in either place. Behind AS stands an alias or a type.
 fn is_list_of_columns(statement: &Statement<'_>, at: usize) -> bool {
     let before = at.checked_sub(1);
     if before.is_some_and(|b| statement.is_mark(b, b')') || statement.word(b) == "as") {
         return true;
     }
+    if is_target_of_insert(statement, at) {
+        return true;
+    }
     let defines =
         |close: usize| statement.word(close + 1) == "as" && statement.is_mark(close + 2, b'(');
     statement.closing(at + 1).is_some_and(defines)
+}
+
+/// `INSERT [IGNORE …] [INTO] [schema.]name (a, b)`
+fn is_target_of_insert(statement: &Statement<'_>, at: usize) -> bool {
+    const BEFORE: [&str; 7] =
+        ["into", "insert", "replace", "ignore", "low_priority", "high_priority", "delayed"];
+    let first = if at >= 2 && statement.is_mark(at - 1, b'.') { at - 2 } else { at };
+    let before = first.checked_sub(1).map_or("", |before| statement.word(before));
+    matches!(statement.word(0), "insert" | "replace") && BEFORE.contains(&before)
 }
 
 /// `@@[scope.]name`
