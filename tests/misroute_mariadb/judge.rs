@@ -52,6 +52,14 @@ impl<'a> Judge<'a> {
         }
         self.primary.query_drop("CREATE DATABASE IF NOT EXISTS test").await.expect("a schema");
         self.primary.query_drop("USE test").await.expect("the schema");
+        // A statement that nobody waits for any more may hold what replication needs.
+        let replica = self.cluster.replica(0);
+        let others = "SELECT CONCAT('KILL HARD ', id) FROM information_schema.processlist WHERE \
+                      user = 'root' AND id <> CONNECTION_ID()";
+        let others = replica.sql(others).await.expect("the sessions of the replica");
+        for kill in others.into_iter().flatten().flatten() {
+            let _ = replica.sql(&kill).await;
+        }
         self.cluster.caught_up().await.expect("a replica that follows");
         self.replica = connect(self.cluster.replica(0)).await;
         self.fence().await;
