@@ -117,11 +117,11 @@ impl Node {
 /// Statements of rules are kept as bits of a 64-bit number.
 const MAX_MARKS: usize = 64;
 
-/// `path`: `clusters.NAME`.
+/// A node may have one of these names, and then is not to be asked for by it: that there is a node
+/// called "primary" must not change what the word means. `path`: `clusters.NAME`.
 pub(super) fn check(path: &str, cluster: &Cluster, reading: &mut Reading<'_>) {
     for (number, node) in cluster.nodes.iter().enumerate() {
         let at = format!("{path}.nodes[{number}]");
-        reserved(&format!("{at}.name"), &node.name, reading);
         for group in &node.groups.0 {
             let key = format!("{at}.groups");
             reserved(&key, group, reading);

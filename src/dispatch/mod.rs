@@ -138,6 +138,8 @@ impl Dispatch {
         let mut changes = None;
         loop {
             let decision = self.decide(errand, &live, started, Instant::now());
+            let primary = self.monitor.published().load().primary.map(Target::Node);
+            let replica = errand.wants == Wants::Read && Some(decision.to) != primary;
             let cause = match decision.to {
                 Target::Node(node) => match self.lease(choice, node).await {
                     Ok(lease) if self.is_paused() => {
@@ -148,7 +150,7 @@ impl Dispatch {
                     Ok(lease) => return Ok(Found { lease, decision, node }),
                     Err(PoolError::Connect(error)) if error.is_node_failure() => {
                         self.monitor.report_failure(node, &error.to_string());
-                        if decision.because == Because::FreshReplica {
+                        if replica {
                             errand.avoid.insert(node);
                             continue;
                         }

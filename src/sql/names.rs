@@ -41,6 +41,10 @@ pub(super) fn of_expression(node: Node<'_>, names: Names<'_>) -> Option<Meaning>
         Node::A_Expr(expression) => operator(expression.name()),
         Node::SubLink(sublink) => operator(sublink.oper_name()),
         Node::SortBy(sort) => operator(sort.use_op()),
+        Node::ColumnRef(column) if column.fields().iter().count() > 1 => {
+            attribute(column.fields(), catalog)
+        }
+        Node::A_Indirection(of) => attribute(of.indirection(), catalog),
         Node::TypeName(name) => {
             let mut parts = name.names().iter().map(|part| part.sval().unwrap_or_default()).rev();
             let last = parts.next().unwrap_or_default();
@@ -48,6 +52,12 @@ pub(super) fn of_expression(node: Node<'_>, names: Names<'_>) -> Option<Meaning>
         }
         _ => None,
     }
+}
+
+/// `row.name` may call `name(row)`, a function of the user's.
+fn attribute(path: &NodeList, catalog: &Catalog) -> Option<Meaning> {
+    let last = path.iter().next_back()?.as_str()?;
+    catalog.function(None, last).filter(|meaning| meaning.effect)
 }
 
 /// Why a relation is not read on a replica, and what reading it may leave behind.

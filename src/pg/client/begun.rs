@@ -44,11 +44,6 @@ impl Client {
 
     /// It leaves the transaction as it is: an answer of ours, or statements that are only prepared.
     pub(super) fn asks_nothing(&self) -> bool {
-        let only_prepares = |item: &Item| match item {
-            Item::Parse { .. } | Item::DescribeStatement(..) | Item::CloseStatement(_) => true,
-            Item::Sync => true,
-            _ => false,
-        };
         self.session.is_local(&self.batch)
             || self.batch.frames.iter().all(|frame| only_prepares(&frame.item))
     }
@@ -63,6 +58,11 @@ impl Client {
         self.begun = Some(sql);
         self.exchange_ahead().await
     }
+}
+
+fn only_prepares(item: &Item) -> bool {
+    use Item::{CloseStatement, DescribeStatement, Parse, Sync};
+    matches!(item, Parse { .. } | DescribeStatement(..) | CloseStatement(_) | Sync)
 }
 
 /// A single BEGIN READ ONLY, as a simple query or by the extended protocol's usual messages.

@@ -30,8 +30,75 @@ const KEEPING: [&str; 17] = [
     "unlisten",
 ];
 
+/// Words that begin a write, a lock or a command, wherever they stand.
+const WRITING: [&str; 26] = [
+    "analyse",
+    "analyze",
+    "checkpoint",
+    "cluster",
+    "comment",
+    "commit",
+    "copy",
+    "delete",
+    "grant",
+    "import",
+    "insert",
+    "lock",
+    "merge",
+    "reassign",
+    "refresh",
+    "reindex",
+    "release",
+    "revoke",
+    "rollback",
+    "savepoint",
+    "security",
+    "set",
+    "share",
+    "truncate",
+    "update",
+    "vacuum",
+];
+
+/// Words of PL/pgSQL that an expression in parentheses may follow, besides those of SQL.
+const BEFORE_EXPRESSIONS: [&str; 9] =
+    ["assert", "by", "elseif", "elsif", "if", "perform", "query", "return", "while"];
+
+/// What a VOLATILE function in PL/pgSQL does, which promises nothing: it is harmless if no word of it
+/// is doubtful, and every call is of something harmless.
+pub(super) fn prove(body: &str, names: Names<'_>) -> Meaning {
+    let known = read(body, names);
+    let mut text = Vec::with_capacity(body.len());
+    if known != Meaning::HARMLESS || shape(body.as_bytes(), &mut text).is_none() {
+        return known.and(Meaning { effect: true, keeps: false });
+    }
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let words = words(&text);
+    let doubtful = words.iter().enumerate().any(|(at, word)| {
+        let called = words.get(at + 1).is_some_and(|next| next == "(");
+        WRITING.contains(&&**word) || (called && !is_known(word, names)) || is_harmful(word, names)
+    });
+    let effect = doubtful || names.catalog.hides_something();
+    Meaning { effect, keeps: effect && names.catalog.hides_something() }
+}
+
+/// A call of this name, or what looks like one, is nothing unknown.
+fn is_known(word: &str, names: Names<'_>) -> bool {
+    let keyword = || include_str!("../keywords.txt").lines().any(|keyword| keyword == word);
+    let name = word.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_');
+    !name
+        || keyword()
+        || BEFORE_EXPRESSIONS.contains(&word)
+        || !matches!(names.call(None, word), Call::Unknown)
+}
+
+/// A function of the user's of this name has an effect: `row.name` may call it.
+fn is_harmful(word: &str, names: Names<'_>) -> bool {
+    names.catalog.function(None, word).is_some_and(|meaning| meaning.effect)
+}
+
 /// What the words of a function in PL/pgSQL or SQL may do. `INSERT` and its kin are not looked
-/// for: a function that may write is VOLATILE, or PostgreSQL refuses them.
+/// for: where PostgreSQL's promise is believed, they are refused.
 pub(super) fn read(body: &str, names: Names<'_>) -> Meaning {
     let mut text = Vec::with_capacity(body.len());
     if shape(body.as_bytes(), &mut text).is_none() {

@@ -92,7 +92,8 @@ fn of_itself(function: &Function, functions: &Functions) -> Meaning {
     match &**language {
         // The parts of an aggregate and the body decide.
         "sql" => Meaning { effect: *writes, keeps: false },
-        "plpgsql" => Meaning { effect: *volatile, keeps: body.is_none() },
+        // Its body decides, too.
+        "plpgsql" => Meaning { effect: *volatile && body.is_none(), keeps: body.is_none() },
         "c" | "internal" => Meaning { effect: *volatile, keeps: *volatile },
         _ => Meaning { effect: *volatile, keeps: true },
     }
@@ -134,7 +135,7 @@ fn once_more(raw: &Raw, known: &Known, names: Names<'_>) -> Known {
     next
 }
 
-/// What the text of a function does. Only what it promises by its volatility need not be proven.
+/// What the text of a function does. What it promises by its volatility need not be proven.
 fn of_body(function: &Function, meaning: Meaning, names: Names<'_>) -> Meaning {
     let Some(text) = &function.body else { return Meaning::HARMLESS };
     match (&*function.language, function.volatile) {
@@ -144,6 +145,7 @@ fn of_body(function: &Function, meaning: Meaning, names: Names<'_>) -> Meaning {
             let keeps = analysis.steps.iter().any(|step| !matches!(step, Step::Plain));
             Meaning { effect: analysis.primary.is_some(), keeps }
         }
+        ("plpgsql", true) => body::prove(text, names),
         ("sql" | "plpgsql", _) => body::read(text, names),
         _ => Meaning::HARMLESS,
     }

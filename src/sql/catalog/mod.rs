@@ -4,7 +4,8 @@
 //! mean in any: what is harmful in one schema is harmful. PostgreSQL's promise is believed:
 //! whoever declares a function STABLE or IMMUTABLE says that it has no effect, unless its own text
 //! names one that has. VOLATILE, which is the default, says nothing; such a function is harmless
-//! only if it is written in SQL and the grammar sees that it reads. SECURITY DEFINER changes
+//! only if it is written in SQL and the grammar sees that it reads, or in PL/pgSQL and no word of it
+//! is doubtful. SECURITY DEFINER changes
 //! nothing: rights do not make a write.
 //!
 //! Not known: what `CREATE OPERATOR CLASS`, a type's input function or a procedural language other
@@ -123,6 +124,11 @@ impl Catalog {
 
     pub(super) fn of_type(&self, schema: Option<&str>, name: &str) -> Option<Meaning> {
         self.types.get(schema, name)
+    }
+
+    /// Operators or types of the user's have an effect, which words do not tell.
+    fn hides_something(&self) -> bool {
+        !(self.operators.0.is_empty() && self.types.0.is_empty()) || self.conversions.is_some()
     }
 
     /// What any expression may do.
