@@ -5,7 +5,7 @@ use super::{Client, Leaving};
 use crate::pg::cluster::{Errand, Found};
 use crate::pg::exchange::{Ended, planner};
 use crate::pg::registry::{CancelTarget, ClientState, LastRoute};
-use crate::pg::session::batch::{End, Item};
+use crate::pg::session::batch::{End, Item, Planned};
 use crate::pg::session::receive::Hope;
 use crate::pg::session::{Session, Tx};
 use crate::pg::wire::{self, HEADER};
@@ -249,6 +249,11 @@ impl Client {
     /// A replica refused the batch: statements like its own go to the primary at once. Which of
     /// several it was is not known, and a read loses little by being there.
     fn remember_refusal(&self) {
+        let runs = |frame: &&Planned| matches!(frame.item, Item::Query(_) | Item::Bind { .. });
+        if self.batch.frames.iter().filter(runs).count() != 1 {
+            // Which of several was refused is not known, and the others are innocent.
+            return;
+        }
         let (classifier, catalog) = (&self.cluster.classifier, self.pools.catalog.current());
         let mut rest = &self.input[..];
         for frame in &self.batch.frames {
