@@ -5,6 +5,7 @@ mod support;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use support::cluster;
 use support::watch::{SETTINGS, Watch, bare, watch_by};
 use tidegate::net::tls::{Authorities, Connector, ServerMode, ServerSide};
@@ -26,6 +27,31 @@ async fn a_user_without_privileges_is_enough_to_find_roles_and_freshness() {
     let probe = |node: &support::Node| PgProbe::new(bare(node), node.config("watcher", "postgres"));
     let watch = watch_by(&nodes, &SETTINGS, probe).await;
     watch.until_roles(&["primary", "replica"]).await;
+    watch.until("a fresh replica", |seen| seen.node(NodeId(1)).fresh_as_of.is_some()).await;
+}
+
+/// Pages were pruned by a read that failed: PostgreSQL flushes such a record with the next commit
+/// only, so that no replica would ever get as far as the primary says it is.
+#[tokio::test]
+async fn wal_that_nobody_flushes_does_not_make_replicas_stale() {
+    let cluster = cluster().replicas(1).auth("scram").user("watcher", "s3cret").start().await;
+    let cluster = cluster.unwrap();
+    let primary = cluster.primary();
+    for statement in [
+        "ALTER SYSTEM SET autovacuum = off",
+        "SELECT pg_reload_conf()",
+        "CREATE TABLE full_of_dead AS SELECT repeat('x', 500) AS x FROM generate_series(1, 100)",
+        "UPDATE full_of_dead SET x = repeat('y', 500)",
+    ] {
+        primary.sql(statement).await.unwrap();
+    }
+    primary.sql("SELECT count(*), 1 / (count(*) - 100) FROM full_of_dead").await.unwrap_err();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let behind = "SELECT pg_current_wal_insert_lsn() > pg_current_wal_flush_lsn()";
+    assert_eq!(primary.value(behind).await.unwrap(), "t");
+    let nodes: Vec<_> = cluster.nodes().iter().collect();
+    let probe = |node: &support::Node| PgProbe::new(bare(node), node.config("watcher", "postgres"));
+    let watch = watch_by(&nodes, &SETTINGS, probe).await;
     watch.until("a fresh replica", |seen| seen.node(NodeId(1)).fresh_as_of.is_some()).await;
 }
 

@@ -34,8 +34,13 @@ SELECT standby,
              FROM pg_control_checkpoint() c, pg_control_recovery() r) END,
        CASE WHEN standby THEN
            (extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) * 1e6)::int8
-       END
+       END,
+       CASE WHEN NOT standby THEN pg_current_wal_flush_lsn() END
   FROM (SELECT pg_is_in_recovery() AS standby OFFSET 0) AS role";
+
+/// A record whose end every later commit flushes, this statement's own first, which waits for
+/// nothing. With it goes to the disk, and so to the replicas, what was written before it.
+const NUDGE: &str = "SELECT pg_catalog.pg_logical_emit_message(false, 'tidegate', '')";
 
 /// The way to one server: where it is, and who asks.
 #[derive(Clone)]
@@ -67,7 +72,7 @@ impl Probe for PgProbe {
         let greeting = client.query_one(GREETING, &[]).await.map_err(failure)?;
         let question = client.prepare(QUESTION).await.map_err(failure)?;
         let server = Server::read(&greeting)?;
-        Ok(PgLine { client, driver, question, server, timeline: None })
+        Ok(PgLine { client, driver, question, server, timeline: None, unflushed: None })
     }
 }
 
@@ -79,6 +84,31 @@ pub struct PgLine {
     server: Server,
     /// The last timeline this standby was known to be on.
     timeline: Option<Timeline>,
+    unflushed: Option<Unflushed>,
+}
+
+/// WAL of a primary that is not on its disk, and therefore on no replica.
+///
+/// Every commit sees to it that it gets there, but a transaction that only read and failed may
+/// leave a record behind (of pruning a page, say) that nobody flushes before the next commit: on
+/// a primary without writes all replicas would stay behind its position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unflushed {
+    /// WAL ends here, beyond what is flushed.
+    Until(Lsn),
+    /// It ended there when it was asked before as well.
+    Forgotten,
+}
+
+impl Unflushed {
+    /// What to think of the WAL from `flushed` to `inserted`.
+    fn next(before: Option<Unflushed>, inserted: Lsn, flushed: Lsn) -> Option<Unflushed> {
+        match before {
+            _ if flushed >= inserted => None,
+            Some(Unflushed::Until(lsn)) if lsn == inserted => Some(Unflushed::Forgotten),
+            _ => Some(Unflushed::Until(inserted)),
+        }
+    }
 }
 
 /// The task that moves the bytes. It goes with the line: a peer that does not answer would keep
@@ -93,6 +123,11 @@ impl Drop for Driver {
 
 impl Line for PgLine {
     async fn ask(&mut self) -> Result<Observation, ProbeError> {
+        if self.unflushed == Some(Unflushed::Forgotten)
+            && let Err(error) = self.client.batch_execute(NUDGE).await
+        {
+            tracing::debug!(%error, "the monitor cannot have WAL flushed");
+        }
         let row = self.client.query_one(&self.question, &[]).await.map_err(failure)?;
         self.understand(&row)
     }
@@ -113,6 +148,10 @@ impl PgLine {
         self.timeline = Some(timeline);
         let lsn = lsn.map(|lsn| Lsn(u64::from(lsn)));
         let lsn = if in_recovery { lsn } else { lsn.map(|lsn| self.server.replayable(lsn)) };
+        let flushed: Option<PgLsn> = get(row, 6)?;
+        self.unflushed = lsn.zip(flushed).and_then(|(inserted, flushed)| {
+            Unflushed::next(self.unflushed, inserted, Lsn(u64::from(flushed)))
+        });
         let system = self.server.system;
         let claimed_lag: Option<i64> = get(row, 5)?;
         Ok(Observation {
