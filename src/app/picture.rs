@@ -11,7 +11,7 @@ use crate::pg::listen::Hub;
 use crate::pg::registry::{self, ClientEntry, ServerEntry};
 use crate::pg::statement::Statement;
 use crate::pool::{self, Mode};
-use crate::sql::{Analysis, Used};
+use crate::sql::{Used, Why};
 use crate::topology::{NodeView, Role};
 use crate::view::{self, ClientState, PoolLimits, ServerState};
 use std::sync::Arc;
@@ -134,10 +134,10 @@ fn shapes(cluster: &Cluster) -> Vec<view::Shape> {
     let mut used = cluster.classifier.used();
     used.sort_by_key(|(_, _, used)| std::cmp::Reverse(used.primary + used.replicas));
     used.truncate(MOST_SHAPES);
-    let shape = |(shape, analysis, used): (String, Arc<Analysis>, Used)| view::Shape {
+    let shape = |(shape, primary, used): (String, Option<Why>, Used)| view::Shape {
         cluster: cluster.name.clone(),
         shape,
-        kind: analysis.primary.map_or("read", |why| why.name()),
+        kind: primary.map_or("read", |why| why.name()),
         primary: used.primary,
         replicas: used.replicas,
         retries: used.retries,
