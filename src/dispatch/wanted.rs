@@ -19,6 +19,8 @@ pub struct Wanted {
 pub struct Words<'a> {
     /// What stands before the name of a setting: `tidegate.` or `@tidegate_`.
     pub prefix: &'static str,
+    /// The statement that tells a position.
+    pub asks_position: &'static str,
     pub places: &'a Places,
 }
 
@@ -47,7 +49,7 @@ impl Wanted {
             }
             _ => {
                 let position = Position::from_token(value);
-                let allowed = || "a position that the proxy gave".to_string();
+                let allowed = || format!("what {} answered", words.asks_position);
                 self.after = Some(Arc::new(position.ok_or_else(|| invalid(allowed()))?));
             }
         }
@@ -76,7 +78,7 @@ mod tests {
     fn wanted(pairs: &[(&str, &str)]) -> Result<Wanted, Refusal> {
         let pairs = pairs.iter().map(|(name, value)| ((*name).into(), (*value).into()));
         let places = Places::new([("a", ["reports"]), ("b", ["reports"])]);
-        let words = Words { prefix: "tidegate.", places: &places };
+        let words = Words { prefix: "tidegate.", asks_position: "SHOW tidegate.position", places: &places };
         Wanted::of_hint(&Hint(pairs.collect()), &words)
     }
 

@@ -2,7 +2,7 @@
 
 use super::batch::{Batch, End, Item, Planned};
 use super::undo::Undo;
-use super::wishes::PREFIX;
+use super::wishes::words;
 use super::{Named, Session};
 use crate::dispatch::{Wanted, Words};
 use crate::pg::statement::{Judged, Place, Statement, Statements};
@@ -46,7 +46,7 @@ pub struct Planner<'a> {
 
 impl Planner<'_> {
     fn words(&self) -> Words<'_> {
-        Words { prefix: PREFIX, places: self.places }
+        words(self.places)
     }
 
     /// Looks at what arrived since the last call. `batch.end` is set when the batch can go.

@@ -8,9 +8,6 @@ use crate::refusal::Refusal;
 use crate::route::{Caller, OwnRules, Places};
 use std::sync::Arc;
 
-/// What the names of the session's parameters that are ours begin with.
-pub const PREFIX: &str = "tidegate.";
-
 /// The names of the parameters that are ours, in the order of [`Wanted::NAMES`].
 const PARAMETERS: [&str; 3] = ["tidegate.consistency", "tidegate.route", "tidegate.read_after"];
 
@@ -19,6 +16,11 @@ pub struct Owner<'a> {
     pub user: &'a str,
     pub database: &'a str,
     pub places: &'a Places,
+}
+
+/// How settings are called here.
+pub(super) fn words(places: &Places) -> Words<'_> {
+    Words { prefix: "tidegate.", asks_position: "SHOW tidegate.position", places }
 }
 
 fn of_params(params: &Params, words: &Words<'_>) -> Result<Wanted, Refusal> {
@@ -34,7 +36,7 @@ fn of_params(params: &Params, words: &Words<'_>) -> Result<Wanted, Refusal> {
 fn standing(params: &Arc<Params>, live: &Arc<Live>, by: &Owner<'_>) -> Standing<Params> {
     let application_name = params.get("application_name").map_or("", |name| name);
     let caller = Caller { user: by.user, database: by.database, application_name };
-    let wanted = of_params(params, &Words { prefix: PREFIX, places: by.places });
+    let wanted = of_params(params, &words(by.places));
     let rules = OwnRules::new(&live.route.rules, &caller);
     Standing::new(params.clone(), live.clone(), wanted, rules)
 }
