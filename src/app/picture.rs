@@ -23,7 +23,7 @@ pub(super) fn draw(console: &Console) -> view::Proxy {
     let engine = &console.engine;
     let (started, since) = console.started;
     let mut proxy = view::Proxy::empty(env!("CARGO_PKG_VERSION"), started, since.elapsed());
-    let open = !engine.is_draining();
+    let open = !engine.gate.is_draining();
     proxy.listeners = console.listening.iter().map(|l| listener(l, open)).collect();
     proxy.config = settings(console);
     let servers = engine.servers.all();
@@ -263,10 +263,10 @@ fn client(client: &Arc<ClientEntry>, console: &Console) -> view::Client {
     };
     let cluster = console.engine.clusters.iter().find(|c| c.name == client.cluster);
     let route = (*client.last_route.lock()).and_then(|last| {
-        let node = cluster?.node_name(last.node?);
+        let node = cluster?.node_name(last.node);
         Some(view::Route { node, because: last.because.name().into() })
     });
-    let linked = client.linked_server();
+    let linked = client.link.target().map(|target| target.server);
     view::Client {
         id: client.id,
         user: client.user.clone(),
