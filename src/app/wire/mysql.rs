@@ -12,6 +12,7 @@ use crate::mysql::probe::MyProbe;
 use crate::mysql::registry::{FIRST_CLIENT, ServerEntry};
 use crate::net::tls::{self, Authorities};
 use crate::registry::Registry;
+use crate::sql::mysql::Classifier;
 use crate::task::Tasks;
 use std::sync::Arc;
 
@@ -64,15 +65,15 @@ fn one_cluster(
         .map_err(|source| WireError::MysqlUsers { cluster: name.to_string(), source })?;
     let databases = settings.databases.names.iter().map(|d| d.as_str().into()).collect();
     let names = nodes.iter().map(|node| node.name.clone()).collect();
-    // Its classifier knows no marks: rules that need one do not apply.
-    let live = live(settings, |_| None);
+    let classifier = Classifier::new(flavour.dialect(), &super::judging(settings));
+    let live = live(settings, |mark| classifier.mark(mark));
     Ok(Cluster::new(Parts {
         flavour,
         databases: (!settings.databases.any).then_some(databases),
         nodes,
         users: UserTable::new(users),
         policy: policy(settings),
-        sql: super::judging(settings),
+        classifier,
         dispatch: dispatch((name, names), settings, monitor, live),
     }))
 }
