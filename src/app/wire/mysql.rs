@@ -3,6 +3,7 @@
 use super::{WireError, acceptor, dispatch, is_near, live, monitor_settings, secret, server_side};
 use crate::config;
 use crate::door::Policy;
+use crate::door::gate::Gate;
 use crate::monitor::{self, Member};
 use crate::mysql::auth::{Listed, ServerSecret, UserTable, Users};
 use crate::mysql::cluster::{Cluster, Flavour, Parts};
@@ -38,6 +39,7 @@ pub(in crate::app) fn engine(
         login_timeout: settings.listen.login_timeout,
         clusters,
         servers,
+        gate: Gate::new(settings.listen.proxy_protocol.clone()),
         acceptor: acceptor(&settings.tls, &mut authorities)?,
     }))
 }
