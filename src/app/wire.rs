@@ -3,6 +3,7 @@
 pub(super) mod mysql;
 
 use crate::config::{self, ClientTlsMode, ServerTlsMode};
+use crate::failover;
 use crate::monitor::{self, Member};
 use crate::net::tls::{self, ALPN_POSTGRESQL, Authorities, ClientMode, ServerMode, TlsError};
 use crate::pg::auth::scram::{KeyCache, Mock};
@@ -16,6 +17,7 @@ use crate::pg::registry::{Registry, ServerEntry};
 use crate::route;
 use crate::sql::{Classifier, Mark};
 use crate::task::Tasks;
+use crate::topology::{Decree, NodeSet};
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -79,6 +81,7 @@ fn one_cluster(
         name.clone(),
         &monitor_settings(&settings.monitor),
         watched.collect(),
+        first_decree(&settings.failover),
     );
     let users = Users::load(&users(&settings.auth), &Users::default())
         .map_err(|source| WireError::Users { cluster: name.to_string(), source })?;
@@ -99,6 +102,17 @@ fn one_cluster(
             interval: settings.monitor.catalog_interval,
         },
     }))
+}
+
+/// Until it is known whose term it is, nobody writes.
+fn first_decree(settings: &failover::Settings) -> Decree {
+    match settings.mode {
+        failover::Mode::Off => Decree::Free,
+        _ => Decree::Nobody {
+            deposed: NodeSet::EMPTY,
+            because: "the term of this cluster is not known yet".into(),
+        },
+    }
 }
 
 /// How statements of a cluster are judged.

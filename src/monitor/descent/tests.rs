@@ -26,6 +26,7 @@ fn node(n: u32, source: Source, state: &str) -> Seen {
         version: "10.11".into(),
         claimed_lag_us: None,
         lineage: Some(lineage),
+        feed: None,
         trouble: None,
     })
 }
@@ -52,7 +53,7 @@ fn silent() -> Seen {
 }
 
 fn decide(seen: &[Seen], before: Reign) -> (Vec<&'static str>, Verdict) {
-    let verdict = roles(seen, &NAMES[..seen.len()], before);
+    let verdict = roles(seen, &NAMES[..seen.len()], before, &Decree::Free);
     (verdict.roles.iter().map(Role::name).collect(), verdict)
 }
 
@@ -80,7 +81,7 @@ fn a_former_primary_that_comes_back_is_neither_primary_nor_replica() {
     assert_eq!(found, ["unknown", "primary", "replica"]);
     let back = [claims(1, "0-1-100"), claims(2, "0-1-100,0-2-105"), follows(3, 2)];
     for before in [verdict.reign, Reign::default()] {
-        let (found, verdict) = decide(&back, before);
+        let (found, verdict) = decide(&back, before, &Decree::Free);
         assert_eq!(found, ["fenced", "primary", "replica"], "{before:?}");
         assert!(verdict.because[0].contains("claims"), "{}", verdict.because[0]);
     }
@@ -108,7 +109,7 @@ fn a_replica_that_is_promoted_while_its_primary_is_gone_takes_over() {
 #[test]
 fn a_stranger_that_claims_it_while_the_primary_is_gone_does_not() {
     let before = Reign { followers: NodeSet::EMPTY, ..of_a() };
-    let (found, verdict) = decide(&[silent(), claims(2, "0-1-40"), follows(3, 1)], before);
+    let (found, verdict) = decide(&[silent(), claims(2, "0-1-40"), follows(3, 1)], before, &Decree::Free);
     assert_eq!(found, ["unknown", "fenced", "replica"]);
     assert_eq!(verdict.reign.primary, before.primary);
 }
