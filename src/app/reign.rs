@@ -3,16 +3,15 @@
 use super::wire;
 use crate::config;
 use crate::failover::{
-    self, Executor, FileLedger, Folder, Gate, Handle, Mode, Name, Place, StoreError,
+    self, Executor, FileLedger, Folder, Gate, Handle, Mode, Name, StoreError,
 };
 use crate::pg::cluster::Cluster;
 use crate::pg::engine::Engine;
 use crate::pg::govern::{Governor, Subject};
 use crate::task::Tasks;
-use crate::topology::{Decree, NodeId, Position};
+use crate::topology::{Decree, NodeId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// The failovers that run, by the names of their clusters.
 pub(super) type Reigns = BTreeMap<Arc<str>, Handle>;
@@ -59,6 +58,7 @@ fn one(
         gate: Doors { cluster: cluster.clone(), engine: engine.clone() },
         ledger,
         settings: settings.failover.clone(),
+        before: failover::Before::default(),
         nodes: nodes.collect(),
     };
     let published = cluster.monitor.published().clone();
@@ -97,19 +97,5 @@ impl Gate for Doors {
         let Some(node) = self.place(node) else { return 0 };
         let pools = self.cluster.all_pools();
         pools.iter().map(|pools| pools.nodes[usize::from(node.0)].counts().lent).sum()
-    }
-
-    fn seen(&self, node: &Name) -> Option<Place> {
-        let seen = self.cluster.monitor.snapshot();
-        match seen.node(self.place(node)?).position {
-            Some(Position::Postgres { timeline, lsn, .. }) => {
-                Some(Place { timeline: timeline.0, lsn })
-            }
-            _ => None,
-        }
-    }
-
-    fn fresh_as_of(&self, node: &Name) -> Option<Instant> {
-        self.cluster.monitor.snapshot().node(self.place(node)?).fresh_as_of
     }
 }

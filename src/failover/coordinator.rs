@@ -9,10 +9,10 @@ use super::plan;
 use super::report::{Event, KEPT, Outcome};
 use super::settings::Mode;
 use super::store::{Ledger, State, StoreError};
-use super::term::{Change, Kind, Name, Record};
+use super::term::{Change, Kind, Name, Place, Record};
 use super::watch::Watch;
 use crate::task::{Stop, Tasks};
-use crate::topology::{Published, Snapshot};
+use crate::topology::{Position, Published, Snapshot};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -136,7 +136,7 @@ impl<A: Actuator, G: Gate, L: Ledger> Coordinator<A, G, L> {
     async fn take_up(&mut self, kept: Option<State>) -> State {
         loop {
             let seen = self.published.load().clone();
-            if kept.is_none() && seen.nodes.iter().any(|n| n.standing.is_none() && n.away.is_none()) {
+            if seen.nodes.iter().any(|node| node.standing.is_none() && node.away.is_none()) {
                 sleep(LOOK).await;
                 continue;
             }
@@ -197,6 +197,7 @@ impl<A: Actuator, G: Gate, L: Ledger> Coordinator<A, G, L> {
         match verdict {
             Verdict::Well => {
                 self.watch.forget_questions();
+                self.remember(&state.record, &seen);
                 self.say("well", "it writes");
                 self.care_for(state, &seen).await
             }
@@ -224,6 +225,21 @@ impl<A: Actuator, G: Gate, L: Ledger> Coordinator<A, G, L> {
                 self.say("lost", cause.as_str());
                 let change = self.change(&state.record, Kind::Failover, cause);
                 self.begin(state, change).await
+            }
+        }
+    }
+
+    /// What a loss will be measured by, should there be one.
+    fn remember(&mut self, record: &Record, seen: &Snapshot) {
+        let primary = seen.nodes.iter().find(|node| node.name == record.primary);
+        if let Some(Position::Postgres { timeline, lsn, .. }) =
+            primary.and_then(|node| node.position.as_ref())
+        {
+            self.executor.before.written = Some(Place { timeline: timeline.0, lsn: *lsn });
+        }
+        for node in seen.nodes.iter().filter(|node| node.name != record.primary) {
+            if let Some(fresh) = node.fresh_as_of {
+                self.executor.before.fresh.insert(node.name.clone(), fresh);
             }
         }
     }

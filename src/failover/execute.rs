@@ -28,10 +28,15 @@ pub trait Gate: Send + Sync + 'static {
     fn decree(&self, decree: Decree) -> impl Future<Output = ()> + Send;
     /// Server connections to the node that clients use now.
     fn users(&self, node: &Name) -> usize;
-    /// Where the node was when it was seen last.
-    fn seen(&self, node: &Name) -> Option<Place>;
-    /// Since when at the latest a standby may lack acknowledged writes.
-    fn fresh_as_of(&self, node: &Name) -> Option<Instant>;
+}
+
+/// What was known when a change began, for the report of what it may have lost.
+#[derive(Clone, Debug, Default)]
+pub struct Before {
+    /// How far the old primary had got when it was seen last.
+    pub written: Option<Place>,
+    /// Everything acknowledged before this instant is on that standby.
+    pub fresh: BTreeMap<Name, Instant>,
 }
 
 /// Why a step was not taken.
@@ -59,6 +64,7 @@ pub struct Executor<A, G, L> {
     pub gate: G,
     pub ledger: L,
     pub settings: Settings,
+    pub before: Before,
     /// In the order of the configuration, with their addresses.
     pub nodes: Vec<(Name, String)>,
 }
@@ -108,15 +114,14 @@ impl<A: Actuator, G: Gate, L: Ledger> Executor<A, G, L> {
 
     fn report(&self, state: &mut State, step: &Step, at: Instant, says: String, began: Instant) {
         let promoted = state.record.change.as_ref().and_then(|c| c.promoted);
-        let window = |to: &Name| Some(began.saturating_duration_since(self.gate.fresh_as_of(to)?));
+        let window = |to: &Name| Some(began.saturating_duration_since(*self.before.fresh.get(to)?));
         let Some(event) = state.events.last_mut() else { return };
         tracing::info!(step = step.name(), took = ?at.elapsed(), says, "failover step done");
         event.took(step.name(), at.elapsed(), says);
         match step {
             Step::Promote(to) => {
                 event.to = Some(to.clone());
-                let written = self.gate.seen(&event.from);
-                let window = window(to);
+                let (written, window) = (self.before.written, window(to));
                 event.loss = promoted.and_then(|promoted| loss(written, promoted, window));
             }
             Step::Install(_) => event.held_millis = millis(began.elapsed()),

@@ -32,7 +32,7 @@ pub use choose::{Candidate, NoCandidate, choose};
 pub use coordinator::{Parts, start};
 pub use decide::{Pulse, Sight, Verdict, Witness, decide};
 pub use decree::{decree, held};
-pub use execute::{Executor, Failure, Gate};
+pub use execute::{Before, Executor, Failure, Gate};
 pub use handle::{Answer, Handle, Opinion, Wanted};
 pub use plan::{Fact, Obstacle, Step, abandon, begin, may_promote, next, note, quorum_after};
 pub use report::{Event, Loss, Outcome, Taken};
