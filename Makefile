@@ -2,7 +2,8 @@
 SECONDS ?= 60
 SEEDS ?= 10000
 FROM ?= 0
-.PHONY: help setup demo release test bench suites fuzz soak differ leaks misroute misroute-mariadb
+READS ?= 10000000
+.PHONY: help setup demo release test bench suites fuzz soak differ staleness leaks misroute misroute-mariadb
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
 demo: release ## three PostgreSQL servers, the proxy, a workload, a live view (CHECK=1: scripted, no terminal)
@@ -25,6 +26,8 @@ soak: setup ## the load tests of the test suite for SECONDS (60), in a release b
 differ: setup ## SEEDS (10000) generated conversations from seed FROM (0) on, direct and through
 	TIDEGATE_TEST_SEEDS=$(SEEDS) TIDEGATE_TEST_SEED=$(FROM) TIDEGATE_TEST_FAILURES=10 \
 	  cargo test --locked --test differ -- --nocapture generated
+staleness: setup ## READS (10000000) reads at every level while replicas lag, restart and lose their network
+	TIDEGATE_TEST_READS=$(READS) cargo test --release --locked --test staleness -- --nocapture
 leaks: setup ## 200 clients with states of their own on 5 servers for SECONDS (60)
 	TIDEGATE_TEST_SECONDS=$(SECONDS) cargo test --locked --test leaks -- --nocapture
 misroute-mariadb: setup ## all statements of MariaDB's test suite, judged by real servers

@@ -108,15 +108,15 @@ impl Console {
             cluster.users.replace(users);
             cluster.asked.forget_all();
             cluster.welcomes.clear();
-            cluster
-                .reconfigure(wire::live(configured, &cluster.classifier), configured.pool.clone());
+            let live = wire::live(configured, |mark| cluster.classifier.mark(mark));
+            cluster.reconfigure(live, wire::access(configured), configured.pool.clone());
             let weights = weights(&cluster.monitor, configured);
             let monitor = cluster.monitor.clone();
             tokio::spawn(async move { monitor.set_weights(weights).await });
         }
         for (cluster, configured, users) in others {
             cluster.users.replace(users);
-            let live = wire::mysql::live(configured);
+            let live = wire::live(configured, |_| None);
             cluster.reconfigure(live, wire::mysql::policy(configured), configured.pool.clone());
             let weights = weights(&cluster.monitor, configured);
             let monitor = cluster.monitor.clone();

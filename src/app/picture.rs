@@ -12,7 +12,7 @@ use crate::pg::listen::Hub;
 use crate::pg::registry::{self, ClientEntry, ServerEntry};
 use crate::pg::statement::Statement;
 use crate::pool::{self, Mode};
-use crate::sql::{Analysis, Used};
+use crate::sql::{Used, Why};
 use crate::topology::{NodeView, Role};
 use crate::view::{self, ClientState, PoolLimits, ServerState};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(super) fn draw(console: &Console) -> view::Proxy {
     let engine = &console.engine;
     let (started, since) = console.started;
     let mut proxy = view::Proxy::empty(env!("CARGO_PKG_VERSION"), started, since.elapsed());
-    let open = !engine.is_draining();
+    let open = !engine.gate.is_draining();
     proxy.listeners = console.listening.iter().map(|l| listener(l, open)).collect();
     proxy.config = settings(console);
     let servers = engine.servers.all();
@@ -136,10 +136,10 @@ fn shapes(cluster: &Cluster) -> Vec<view::Shape> {
     let mut used = cluster.classifier.used();
     used.sort_by_key(|(_, _, used)| std::cmp::Reverse(used.primary + used.replicas));
     used.truncate(MOST_SHAPES);
-    let shape = |(shape, analysis, used): (String, Arc<Analysis>, Used)| view::Shape {
+    let shape = |(shape, primary, used): (String, Option<Why>, Used)| view::Shape {
         cluster: cluster.name.clone(),
         shape,
-        kind: analysis.primary.map_or("read", |why| why.name()),
+        kind: primary.map_or("read", |why| why.name()),
         primary: used.primary,
         replicas: used.replicas,
         retries: used.retries,
@@ -265,10 +265,10 @@ fn client(client: &Arc<ClientEntry>, console: &Console) -> view::Client {
     };
     let cluster = console.engine.clusters.iter().find(|c| c.name == client.cluster);
     let route = (*client.last_route.lock()).and_then(|last| {
-        let node = cluster?.node_name(last.node?);
+        let node = cluster?.node_name(last.node);
         Some(view::Route { node, because: last.because.name().into() })
     });
-    let linked = client.linked_server();
+    let linked = client.link.target().map(|target| target.server);
     view::Client {
         id: client.id,
         user: client.user.clone(),

@@ -3,13 +3,14 @@
 pub(super) mod mysql;
 
 use crate::config::{self, ClientTlsMode, ServerTlsMode};
+use crate::dispatch::{self, Dispatch, Live};
 use crate::failover;
 use crate::monitor::{self, Member};
 use crate::net::tls::{self, ALPN_POSTGRESQL, Authorities, ClientMode, ServerMode, TlsError};
 use crate::pg::auth::scram::{KeyCache, Mock};
 use crate::pg::auth::{self, AuthQuery, Listed, Secret, UserTable, Users};
 use crate::pg::catalog;
-use crate::pg::cluster::{self, Cluster, Live};
+use crate::pg::cluster::{self, Access, Cluster};
 use crate::pg::connect::Node;
 use crate::pg::engine::{self, Engine};
 use crate::pg::probe::PgProbe;
@@ -87,20 +88,19 @@ fn one_cluster(
         .map_err(|source| WireError::Users { cluster: name.to_string(), source })?;
     let classifier = Classifier::new(&judging(settings));
     let databases = settings.databases.names.iter().map(|d| d.as_str().into()).collect();
+    let names = nodes.iter().map(|node| node.name.clone()).collect();
+    let live = live(settings, |mark| classifier.mark(mark));
     Ok(Cluster::new(cluster::Parts {
-        name,
         databases: (!settings.databases.any).then_some(databases),
         nodes,
-        places: settings.places(),
-        monitor,
-        live: live(settings, &classifier),
+        access: access(settings),
         classifier: Arc::new(classifier),
-        pool: settings.pool.clone(),
         users: UserTable::new(users),
         catalog: catalog::Settings {
             login: monitor_login(&settings.monitor),
             interval: settings.monitor.catalog_interval,
         },
+        dispatch: dispatch((name, names), settings, monitor, live),
     }))
 }
 
@@ -113,6 +113,17 @@ fn first_decree(settings: &failover::Settings) -> Decree {
             because: "the term of this cluster is not known yet".into(),
         },
     }
+}
+
+/// The part of a cluster that decides and lends.
+fn dispatch(
+    (name, nodes): (Arc<str>, Vec<Arc<str>>),
+    settings: &config::Cluster,
+    monitor: monitor::Handle,
+    live: Live,
+) -> Dispatch {
+    let (places, pool) = (settings.places(), settings.pool.clone());
+    Dispatch::new(dispatch::Parts { name, nodes, places, monitor, live, pool })
 }
 
 /// How statements of a cluster are judged.
@@ -148,17 +159,19 @@ pub(super) fn nodes(
     Ok(settings.nodes.iter().map(node).collect())
 }
 
-/// What a running cluster takes from a changed configuration.
-pub(super) fn live(settings: &config::Cluster, classifier: &Classifier) -> Live {
+/// What a running cluster takes from a changed configuration; `number`: see [`routing`].
+pub(super) fn live(settings: &config::Cluster, number: impl Fn(&Mark) -> Option<u8>) -> Live {
+    Live { route: routing(settings, number), hold: settings.failover.hold }
+}
+
+pub(super) fn access(settings: &config::Cluster) -> Access {
     let query = |q: &config::AuthQuery| AuthQuery {
         user: q.user.clone(),
         password: q.password.as_ref().map(secret),
         database: q.database.clone(),
         query: q.query.clone(),
     };
-    Live {
-        route: routing(settings, |mark| classifier.mark(mark)),
-        hold: settings.failover.hold,
+    Access {
         replication: settings.replication.clone(),
         auth: Arc::new(auth::Settings {
             method: settings.auth.method,
@@ -171,10 +184,7 @@ pub(super) fn live(settings: &config::Cluster, classifier: &Classifier) -> Live 
 }
 
 /// `number`: that of a mark, if the classifier knows it.
-pub(super) fn routing(
-    settings: &config::Cluster,
-    number: impl Fn(&Mark) -> Option<u8>,
-) -> route::Settings {
+fn routing(settings: &config::Cluster, number: impl Fn(&Mark) -> Option<u8>) -> route::Settings {
     let places = settings.places();
     let rule = |rule: &config::Rule| {
         // One that the classifier does not know yet waits for the restart that its key asks for.

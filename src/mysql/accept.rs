@@ -15,39 +15,16 @@ use super::refuse;
 use super::wire::handshake::{First, Greeting, Response};
 use super::wire::{WireError, capability};
 use crate::door::attendance::Place;
+use crate::door::gate::{Arrival, Stopped, outcome};
 use crate::net::tls::ClientMode;
 use crate::net::{Stream, tune_client};
 use crate::refusal::Refusal;
 use bytes::BytesMut;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-
-/// Why a connection ends before it is a client.
-#[derive(Debug)]
-pub(super) enum Stopped {
-    /// It hung up: nothing is said.
-    Quietly,
-    /// Told to the client.
-    Refused(Refusal),
-    /// The same, and logged already as much as it shall be.
-    Failed(Refusal),
-}
-
-impl From<std::io::Error> for Stopped {
-    fn from(_: std::io::Error) -> Stopped {
-        Stopped::Quietly
-    }
-}
-
-impl From<Refusal> for Stopped {
-    fn from(refusal: Refusal) -> Stopped {
-        Stopped::Refused(refusal)
-    }
-}
 
 impl From<WireError> for Stopped {
     fn from(error: WireError) -> Stopped {
@@ -55,33 +32,18 @@ impl From<WireError> for Stopped {
     }
 }
 
-/// A connection that is not a client yet: a drain waits for it.
-pub(super) struct Arrival {
-    engine: Arc<Engine>,
-    /// It was accepted to be told that we are going.
-    late: bool,
-}
-
-impl Arrival {
-    pub(super) fn new(engine: Arc<Engine>) -> Arrival {
-        engine.arriving.fetch_add(1, Ordering::AcqRel);
-        Arrival { late: engine.is_draining(), engine }
-    }
-}
-
-impl Drop for Arrival {
-    fn drop(&mut self) {
-        self.engine.arriving.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
 /// Serves one connection from its first byte to its last.
-pub(super) async fn serve(arrival: Arrival, tcp: TcpStream, address: SocketAddr) {
+pub(super) async fn serve(
+    engine: Arc<Engine>,
+    arrival: Arrival,
+    tcp: TcpStream,
+    address: SocketAddr,
+) {
     if tune_client(&tcp).is_err() {
         return;
     }
     // The login's buffers and state are gone before the client's long life begins.
-    if let Some((client, place)) = Box::pin(log_in(arrival, tcp, address)).await {
+    if let Some((client, place)) = Box::pin(log_in(&engine, arrival, tcp, address)).await {
         client.run(place).await;
     }
 }
@@ -90,24 +52,21 @@ pub(super) async fn serve(arrival: Arrival, tcp: TcpStream, address: SocketAddr)
 const FAREWELL: Duration = Duration::from_secs(1);
 
 async fn log_in(
+    engine: &Arc<Engine>,
     arrival: Arrival,
     tcp: TcpStream,
     address: SocketAddr,
 ) -> Option<(Box<Client>, Place)> {
     let mut arriving = Arriving { plain: Some(tcp), dialogue: None, address };
-    let limit = arrival.engine.login_timeout;
-    let login = tokio::time::timeout(limit, arriving.log_in(&arrival)).await;
-    let (refusal, logged) = match login {
-        Ok(Ok(arrived)) => return Some(arrived),
-        Ok(Err(Stopped::Quietly)) => return None,
-        Ok(Err(Stopped::Refused(refusal))) => (refusal, false),
-        Ok(Err(Stopped::Failed(refusal))) => (refusal, true),
-        Err(_) => (Refusal::LoginTimeout(limit), false),
-    };
-    if !logged {
-        tracing::info!(%address, %refusal, "a client was refused");
+    let limit = engine.login_timeout;
+    let login = tokio::time::timeout(limit, arriving.log_in(engine, arrival.late)).await;
+    match outcome(login, limit, address) {
+        Ok(arrived) => return Some(arrived),
+        Err(Some(refusal)) => {
+            let _ = tokio::time::timeout(FAREWELL, arriving.refuse(&refusal)).await;
+        }
+        Err(None) => {}
     }
-    let _ = tokio::time::timeout(FAREWELL, arriving.refuse(&refusal)).await;
     None
 }
 
@@ -121,9 +80,10 @@ struct Arriving {
 impl Arriving {
     async fn log_in(
         &mut self,
-        Arrival { engine, late }: &Arrival,
+        engine: &Arc<Engine>,
+        late: bool,
     ) -> Result<(Box<Client>, Place), Stopped> {
-        if *late {
+        if late {
             return Err(Refusal::ShuttingDown.into());
         }
         let id = engine.clients.reserve();

@@ -201,7 +201,7 @@ impl Client {
             if self.must_go() {
                 // Read as the answer to its next command.
                 self.relay.begin(None, 0);
-                return Poll::Ready(Err(Leaving::Refused(self.engine.farewell())));
+                return Poll::Ready(Err(Leaving::Refused(self.engine.gate.farewell())));
             }
             match self.poll_client_input(cx) {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(Leaving::Gone)),
@@ -223,7 +223,7 @@ impl Client {
     /// It was told to go. A drain lets a transaction end first.
     pub(super) fn must_go(&self) -> bool {
         let busy = self.session.in_transaction() || !self.relay.is_answered();
-        self.entry.is_killed() && (!busy || self.engine.spares_nobody())
+        self.entry.is_killed() && (!busy || self.engine.gate.spares_nobody())
     }
 
     /// A command that nobody knows; one that is not whole cannot be skipped.
@@ -275,7 +275,7 @@ impl Client {
             self.session.known.answered(node, is_primary, Instant::now());
             self.cluster.end(node);
         }
-        self.entry.unlink()
+        self.entry.link.clear()
     }
 
     /// The session is over: a server that can be cleaned goes back, any other is closed.
@@ -296,7 +296,7 @@ impl Client {
 
     /// A statement runs whose answer nobody wants: closing its connection would not end it.
     fn abandon(&self) {
-        let Some(target) = self.entry.target() else { return };
+        let Some(target) = self.entry.link.target() else { return };
         let node = self.cluster.nodes[usize::from(target.node.0)].clone();
         tokio::spawn(async move { super::kill::send(&node, &target, false).await });
     }

@@ -200,7 +200,7 @@ impl Cluster {
             let pools = self.all_pools();
             pools.iter().flat_map(|p| &p.nodes).map(|pool| pool.counts().lent).sum()
         };
-        self.dispatch.pause(lent).await;
+        self.pause_until(lent).await;
     }
 
     pub fn reconfigure(&self, live: Live, policy: Policy, pool: pool::Settings) {

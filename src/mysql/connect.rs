@@ -6,8 +6,10 @@ use super::registry::ServerEntry;
 use super::wire::handshake::{self, Greeting, Response};
 use super::wire::ok::{END, ERR, Fault, Ok as OkPacket};
 use super::wire::{self, HEADER, WireError, capability};
+use crate::dispatch::Failure;
 use crate::net::tls::{self, ServerMode};
 use crate::net::{Stream, tune_server};
+use crate::refusal::Refusal;
 use crate::registry::Registry;
 use arc_swap::ArcSwapOption;
 use bytes::BytesMut;
@@ -34,14 +36,22 @@ pub enum ConnectError {
     NotMysql(String),
 }
 
-impl ConnectError {
-    /// The node itself is at fault, not this user or schema.
-    pub fn is_node_failure(&self) -> bool {
+impl Failure for ConnectError {
+    fn is_node_failure(&self) -> bool {
         match self {
             ConnectError::Unreachable(_) | ConnectError::Timeout(_) => true,
             // ER_SERVER_SHUTDOWN
             ConnectError::Refused { code, .. } => *code == 1053,
             ConnectError::Login(_) | ConnectError::NotMysql(_) => false,
+        }
+    }
+
+    fn refusal(&self, node: Arc<str>) -> Refusal {
+        match self {
+            ConnectError::Refused { code, message, .. } => {
+                Refusal::ServerEnded { node, code: code.to_string(), message: message.clone() }
+            }
+            error => Refusal::ServerRefused { node, cause: error.to_string() },
         }
     }
 }

@@ -5,21 +5,15 @@ use super::cluster::Cluster;
 use super::kill;
 use super::registry::{ClientEntry, FIRST_CLIENT, ServerEntry};
 use super::wire::handshake::Greeting;
+use crate::door::gate::Gate;
 use crate::net::tls::Acceptor;
 use crate::refusal::Refusal;
 use crate::registry::Registry;
 use crate::task::Stop;
 use crate::topology::NodeId;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::net::TcpListener;
-
-/// How long a drain waits for those who have connected but not finished their login.
-const LOGIN: Duration = Duration::from_secs(2);
-
-/// A client that is connected for so long only is not sent away for being idle.
-const NEWCOMER: Duration = Duration::from_secs(1);
 
 pub struct Engine {
     /// A client has to be logged in within this.
@@ -28,12 +22,7 @@ pub struct Engine {
     pub clients: Arc<Registry<ClientEntry>>,
     pub servers: Arc<Registry<ServerEntry>>,
     pub acceptor: Option<Acceptor>,
-    /// Connections that are not clients yet.
-    pub(super) arriving: AtomicUsize,
-    /// No new work; what runs may finish.
-    draining: AtomicBool,
-    /// Nothing may finish any more.
-    cutting: AtomicBool,
+    pub gate: Arc<Gate>,
 }
 
 /// What an engine is made of.
@@ -52,9 +41,7 @@ impl Engine {
             clients: Arc::new(Registry::starting_at(FIRST_CLIENT)),
             servers: parts.servers,
             acceptor: parts.acceptor,
-            arriving: AtomicUsize::new(0),
-            draining: AtomicBool::new(false),
-            cutting: AtomicBool::new(false),
+            gate: Arc::default(),
         }
     }
 
@@ -81,88 +68,28 @@ impl Engine {
     }
 
     /// Accepts clients until told to stop.
-    pub async fn listen(self: Arc<Self>, listener: TcpListener, mut stop: Stop) {
-        loop {
-            // Both branches are cancel-safe.
-            let accepted = tokio::select! {
-                () = stop.stopped() => return,
-                accepted = listener.accept() => accepted,
-            };
-            match accepted {
-                Ok((tcp, address)) => {
-                    let arrival = accept::Arrival::new(self.clone());
-                    tokio::spawn(async move { accept::serve(arrival, tcp, address).await });
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-            }
-        }
+    pub async fn listen(self: Arc<Self>, listener: TcpListener, stop: Stop) {
+        let serve = |arrival, tcp, address| accept::serve(self.clone(), arrival, tcp, address);
+        self.gate.clone().listen(listener, stop, serve).await;
     }
 
-    /// What a client is told that must go.
-    pub(super) fn farewell(&self) -> Refusal {
-        match self.is_draining() {
-            true => Refusal::ShuttingDown,
-            false => Refusal::Killed,
-        }
-    }
-
-    pub fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire)
-    }
-
-    /// A client that was told to go must do so although it is in a transaction.
-    pub(super) fn spares_nobody(&self) -> bool {
-        !self.is_draining() || self.cutting.load(Ordering::Acquire)
-    }
-
-    /// Idle clients leave now, the others when their transaction ends. Resolves when all are
-    /// gone; who is not gone when `within` is over is cut off. Answers with how many were.
+    /// Sends all clients away; see [`Gate::drain`].
     pub async fn drain(&self, within: Duration) -> usize {
-        /// To tell those who are cut off why.
-        const LAST_WORDS: Duration = Duration::from_secs(1);
-        self.draining.store(true, Ordering::Release);
-        let left = self.dismiss(within).await;
-        if left > 0 {
-            self.cutting.store(true, Ordering::Release);
-            self.dismiss(LAST_WORDS).await;
-        }
-        left
-    }
-
-    /// Tells every client to go until none is left or `within` is over.
-    async fn dismiss(&self, within: Duration) -> usize {
-        let began = Instant::now();
-        loop {
-            let left = self.clients.all();
-            left.iter().filter(|c| self.may_go(c)).for_each(|client| client.kill());
-            let arriving = self.arriving.load(Ordering::Acquire) > 0 && began.elapsed() < LOGIN;
-            let over = began.elapsed() >= within;
-            if over || (left.is_empty() && !arriving) {
-                return left.len();
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    /// Who was let in a moment ago may say what it came for.
-    fn may_go(&self, client: &ClientEntry) -> bool {
-        self.cutting.load(Ordering::Acquire) || client.since.elapsed() > NEWCOMER
+        self.gate.drain(within, || self.clients.all()).await
     }
 
     /// Lets clients that use `node` look again whether it will ever answer.
     pub fn wake_clients_of(&self, cluster: &str, node: NodeId) {
         let uses = |c: &&Arc<ClientEntry>| {
-            *c.identity.lock().cluster == *cluster && c.target().is_some_and(|t| t.node == node)
+            *c.identity.lock().cluster == *cluster
+                && c.link.target().is_some_and(|t| t.node == node)
         };
         self.clients.all().iter().filter(uses).for_each(|client| client.wake());
     }
 
     /// Ends what the client is running, or its whole server connection.
     pub(super) async fn kill_at_server(&self, client: &ClientEntry, query: bool) {
-        let Some(target) = client.target_to_kill() else { return };
+        let Some(target) = client.link.cancel() else { return };
         let name = client.identity.lock().cluster.clone();
         let cluster = self.clusters.iter().find(|cluster| *cluster.name == *name);
         if let Some(cluster) = cluster {

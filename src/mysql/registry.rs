@@ -1,13 +1,15 @@
 //! Who is connected: clients and server connections, for KILL and for whoever looks.
 
 use super::cluster::UserPools;
-use crate::route::Because;
+use crate::dispatch::LastRoute;
+pub use crate::registry::ClientState;
+use crate::registry::{Link, Presence};
 use crate::topology::NodeId;
 use parking_lot::Mutex;
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::task::{Context, Waker};
 use std::time::Instant;
 
 /// Numbers of clients start here, beyond those that servers give to their connections: a KILL
@@ -29,18 +31,6 @@ pub struct ServerEntry {
     pub prepared: AtomicU64,
     /// The client it is lent to; 0: none.
     pub client: AtomicU64,
-}
-
-/// What a client is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum ClientState {
-    /// Logged in, no statement under way.
-    Idle = 0,
-    /// Waits for a server connection.
-    Waiting = 1,
-    /// Has a server connection.
-    Active = 2,
 }
 
 /// Why a client keeps its server connection between transactions.
@@ -137,13 +127,6 @@ impl Pin {
     }
 }
 
-/// Where the last statement went and why.
-#[derive(Clone, Copy, Debug)]
-pub struct LastRoute {
-    pub node: NodeId,
-    pub because: Because,
-}
-
 /// The server connection that works for a client.
 #[derive(Clone)]
 pub struct Target {
@@ -154,13 +137,6 @@ pub struct Target {
     pub thread: u32,
     /// Those it came from: who can open it can kill it.
     pub pools: Arc<UserPools>,
-}
-
-#[derive(Default)]
-struct Link {
-    target: Option<Target>,
-    /// A KILL was sent to it: it must not serve anyone else.
-    killed: bool,
 }
 
 /// Who a client is; COM_CHANGE_USER may change it.
@@ -178,16 +154,20 @@ pub struct ClientEntry {
     pub identity: Mutex<Identity>,
     pub address: SocketAddr,
     pub tls: bool,
-    pub since: Instant,
     pub application: Arc<str>,
-    pub requests: AtomicU64,
-    state: AtomicU8,
-    link: Mutex<Link>,
+    /// The server connection in use and whom a KILL means.
+    pub link: Link<Target>,
     pub last_route: Mutex<Option<LastRoute>>,
     pin: AtomicU8,
     in_transaction: AtomicBool,
-    killed: AtomicBool,
-    waker: Mutex<Option<Waker>>,
+    presence: Presence,
+}
+
+impl Deref for ClientEntry {
+    type Target = Presence;
+    fn deref(&self) -> &Presence {
+        &self.presence
+    }
 }
 
 /// What a new client entry starts from.
@@ -205,29 +185,13 @@ impl ClientEntry {
             identity: Mutex::new(new.identity),
             address: new.address,
             tls: new.tls,
-            since: Instant::now(),
             application: new.application,
-            requests: AtomicU64::new(0),
-            state: AtomicU8::new(ClientState::Idle as u8),
-            link: Mutex::default(),
+            link: Link::default(),
             last_route: Mutex::new(None),
             pin: AtomicU8::new(Pin::None as u8),
             in_transaction: AtomicBool::new(false),
-            killed: AtomicBool::new(false),
-            waker: Mutex::new(None),
+            presence: Presence::default(),
         }
-    }
-
-    pub fn state(&self) -> ClientState {
-        match self.state.load(Ordering::Relaxed) {
-            1 => ClientState::Waiting,
-            2 => ClientState::Active,
-            _ => ClientState::Idle,
-        }
-    }
-
-    pub fn set_state(&self, state: ClientState) {
-        self.state.store(state as u8, Ordering::Relaxed);
     }
 
     pub fn pin(&self) -> Pin {
@@ -243,49 +207,5 @@ impl ClientEntry {
     /// `idle` or `open`.
     pub fn transaction(&self) -> &'static str {
         if self.in_transaction.load(Ordering::Relaxed) { "open" } else { "idle" }
-    }
-
-    pub fn link(&self, target: Target) {
-        *self.link.lock() = Link { target: Some(target), killed: false };
-    }
-
-    /// Lets go of the server; true when a KILL was sent to it.
-    pub fn unlink(&self) -> bool {
-        std::mem::take(&mut *self.link.lock()).killed
-    }
-
-    pub fn target(&self) -> Option<Target> {
-        self.link.lock().target.clone()
-    }
-
-    /// Where a KILL goes now; from here on the server serves nobody else.
-    pub fn target_to_kill(&self) -> Option<Target> {
-        let mut link = self.link.lock();
-        link.killed = link.target.is_some();
-        link.target.clone()
-    }
-
-    /// Ends this client at its next opportunity.
-    pub fn kill(&self) {
-        self.killed.store(true, Ordering::Release);
-        self.wake();
-    }
-
-    pub fn wake(&self) {
-        if let Some(waker) = self.waker.lock().take() {
-            waker.wake();
-        }
-    }
-
-    pub fn is_killed(&self) -> bool {
-        self.killed.load(Ordering::Acquire)
-    }
-
-    /// The task to wake when somebody wants something of this client.
-    pub fn listen(&self, cx: &Context<'_>) {
-        let mut waker = self.waker.lock();
-        if !waker.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
-            *waker = Some(cx.waker().clone());
-        }
     }
 }

@@ -7,9 +7,7 @@ use super::registry::ServerEntry;
 use super::session::tracked::{self, Variables};
 use super::wire::command::{Command, put_command};
 use super::wire::reply::Kind;
-use crate::dispatch::Failure;
 use crate::pool::{self, Connector, Settings};
-use crate::refusal::Refusal;
 use crate::registry::Registration;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
@@ -36,21 +34,6 @@ pub struct Server {
     pub(super) last_insert_id: u64,
     /// It is in another schema than it was opened with.
     pub(super) strayed: bool,
-}
-
-impl Failure for ConnectError {
-    fn is_node_failure(&self) -> bool {
-        ConnectError::is_node_failure(self)
-    }
-
-    fn refusal(&self, node: Arc<str>) -> Refusal {
-        match self {
-            ConnectError::Refused { code, message, .. } => {
-                Refusal::ServerEnded { node, code: code.to_string(), message: message.clone() }
-            }
-            error => Refusal::ServerRefused { node, cause: error.to_string() },
-        }
-    }
 }
 
 /// Opens connections to one node as one user, the way one kind of client needs them.

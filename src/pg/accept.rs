@@ -8,6 +8,7 @@ use super::engine::Engine;
 use super::refuse::{self, Severity};
 use super::wire;
 use super::wire::startup::{self, First, Startup};
+use crate::door::gate::{Arrival, Stopped, outcome};
 use crate::net::tls::{ALPN_POSTGRESQL, Channel, ClientMode};
 use crate::net::{Stream, tune_client};
 use crate::refusal::Refusal;
@@ -17,61 +18,22 @@ use enter::{Entered, Proven};
 use prove::Proof;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Why a connection ends before it is a client.
-#[derive(Debug)]
-enum Stopped {
-    /// It hung up, or was a cancel request: nothing is said.
-    Quietly,
-    /// Told to the client.
-    Refused(Refusal),
-    /// The same, and logged already as much as it shall be.
-    Failed(Refusal),
-}
-
-impl From<std::io::Error> for Stopped {
-    fn from(_: std::io::Error) -> Stopped {
-        Stopped::Quietly
-    }
-}
-
-impl From<Refusal> for Stopped {
-    fn from(refusal: Refusal) -> Stopped {
-        Stopped::Refused(refusal)
-    }
-}
-
-/// A connection that is not a client yet: a drain waits for it.
-pub(super) struct Arrival {
-    engine: Arc<Engine>,
-    /// It was accepted to be told that we are going.
-    late: bool,
-}
-
-impl Arrival {
-    pub(super) fn new(engine: Arc<Engine>) -> Arrival {
-        engine.arriving.fetch_add(1, Ordering::AcqRel);
-        Arrival { late: engine.is_draining(), engine }
-    }
-}
-
-impl Drop for Arrival {
-    fn drop(&mut self) {
-        self.engine.arriving.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
 /// Serves one connection from its first byte to its last.
-pub(super) async fn serve(arrival: Arrival, tcp: TcpStream, address: SocketAddr) {
+pub(super) async fn serve(
+    engine: Arc<Engine>,
+    arrival: Arrival,
+    tcp: TcpStream,
+    address: SocketAddr,
+) {
     if tune_client(&tcp).is_err() {
         return;
     }
     // The login's buffers and state are gone before the client's long life begins.
-    let login = Box::pin(log_in(arrival, tcp, address));
+    let login = Box::pin(log_in(&engine, arrival, tcp, address));
     match login.await {
         Some(Entered::Client(client, place)) => {
             client.run().await;
@@ -88,21 +50,23 @@ pub(super) async fn serve(arrival: Arrival, tcp: TcpStream, address: SocketAddr)
 /// How long a client that is refused may take to read why.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-async fn log_in(arrival: Arrival, tcp: TcpStream, address: SocketAddr) -> Option<Entered> {
+async fn log_in(
+    engine: &Arc<Engine>,
+    arrival: Arrival,
+    tcp: TcpStream,
+    address: SocketAddr,
+) -> Option<Entered> {
     let mut arriving = Arriving { stream: None, input: BytesMut::new(), channel: None };
-    let limit = arrival.engine.settings.login_timeout;
-    let login = tokio::time::timeout(limit, arriving.log_in(&arrival, tcp, address)).await;
-    let (refusal, logged) = match login {
-        Ok(Ok(arrived)) => return Some(arrived),
-        Ok(Err(Stopped::Quietly)) => return None,
-        Ok(Err(Stopped::Refused(refusal))) => (refusal, false),
-        Ok(Err(Stopped::Failed(refusal))) => (refusal, true),
-        Err(_) => (Refusal::LoginTimeout(limit), false),
-    };
-    if !logged {
-        tracing::info!(%address, %refusal, "a client was refused");
+    let limit = engine.settings.login_timeout;
+    let login = arriving.log_in((engine, arrival.late), tcp, address);
+    let login = tokio::time::timeout(limit, login).await;
+    match outcome(login, limit, address) {
+        Ok(arrived) => return Some(arrived),
+        Err(Some(refusal)) => {
+            let _ = tokio::time::timeout(FAREWELL, arriving.refuse(&refusal)).await;
+        }
+        Err(None) => {}
     }
-    let _ = tokio::time::timeout(FAREWELL, arriving.refuse(&refusal)).await;
     None
 }
 
@@ -115,13 +79,13 @@ struct Arriving {
 impl Arriving {
     async fn log_in(
         &mut self,
-        Arrival { engine, late }: &Arrival,
+        (engine, late): (&Arc<Engine>, bool),
         tcp: TcpStream,
         address: SocketAddr,
     ) -> Result<Entered, Stopped> {
         let hello = self.negotiate(engine, tcp).await?;
         let asked = Asked::read(hello)?;
-        if *late {
+        if late {
             return Err(Refusal::ShuttingDown.into());
         }
         let must = engine

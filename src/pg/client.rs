@@ -224,7 +224,7 @@ impl Client {
                 return Poll::Ready(Ok(end));
             }
             if self.must_go() {
-                return Poll::Ready(Err(Leaving::Refused(self.engine.farewell())));
+                return Poll::Ready(Err(Leaving::Refused(self.engine.gate.farewell())));
             }
             if self.link.is_some() && self.is_of_the_past() {
                 if self.begun.is_some() {
@@ -289,7 +289,7 @@ impl Client {
     /// It was told to go. A drain lets a transaction end first.
     pub(super) fn must_go(&self) -> bool {
         let busy = self.session.tx != Tx::Idle || !self.owed.is_empty();
-        self.entry.is_killed() && (!busy || self.engine.spares_nobody())
+        self.entry.is_killed() && (!busy || self.engine.gate.spares_nobody())
     }
 
     fn plan(&mut self) -> Result<(), wire::WireError> {
@@ -373,7 +373,7 @@ impl Client {
             self.session.known.answered(node, is_primary, Instant::now());
             self.cluster.end(node);
         }
-        self.entry.unlink()
+        self.entry.link.clear()
     }
 
     /// Closes the server connection; the session lives on without it.

@@ -6,9 +6,11 @@ use super::registry::{Registry, ServerEntry};
 use super::server::{CancelKey, Server};
 use super::session::Reported;
 use super::wire::{self, Fault, HEADER, startup};
+use crate::dispatch::Failure;
 use crate::net::tls::{self, Channel, ServerMode};
 use crate::net::{Stream, tune_server};
 use crate::pool::{Connector, Settings};
+use crate::refusal::Refusal;
 use arc_swap::ArcSwap;
 use bytes::{BufMut, BytesMut};
 use std::sync::Arc;
@@ -34,14 +36,22 @@ pub enum ConnectError {
     NotPostgres(String),
 }
 
-impl ConnectError {
-    /// The node itself is at fault, not this user or database.
-    pub fn is_node_failure(&self) -> bool {
+impl Failure for ConnectError {
+    fn is_node_failure(&self) -> bool {
         match self {
             ConnectError::Unreachable(_) | ConnectError::Timeout(_) => true,
             // cannot_connect_now, admin_shutdown, crash_shutdown
             ConnectError::Refused { code, .. } => code.starts_with("57P"),
             ConnectError::Login(_) | ConnectError::NotPostgres(_) => false,
+        }
+    }
+
+    fn refusal(&self, node: Arc<str>) -> Refusal {
+        match self {
+            ConnectError::Refused { code, message } => {
+                Refusal::ServerEnded { node, code: code.clone(), message: message.clone() }
+            }
+            error => Refusal::ServerRefused { node, cause: error.to_string() },
         }
     }
 }

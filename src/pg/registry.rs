@@ -2,26 +2,16 @@
 
 use super::replication;
 use super::server::CancelKey;
-pub use crate::registry::{Registration, Registry};
+use crate::dispatch::LastRoute;
+pub use crate::registry::{ClientState, Registration, Registry};
+use crate::registry::{Link, Presence};
 use crate::sql::Pin;
 use crate::topology::NodeId;
 use parking_lot::Mutex;
+use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::task::{Context, Waker};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Instant;
-
-/// What a client is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum ClientState {
-    /// Logged in, no statement under way.
-    Idle = 0,
-    /// Waits for a server connection.
-    Waiting = 1,
-    /// Has a server connection.
-    Active = 2,
-}
 
 /// A client as others see it.
 #[derive(Debug)]
@@ -32,34 +22,23 @@ pub struct ClientEntry {
     pub cluster: Arc<str>,
     pub address: std::net::SocketAddr,
     pub tls: bool,
-    pub since: Instant,
     pub secret: Box<[u8]>,
     pub application: Mutex<Arc<str>>,
     pub replication: Option<replication::Kind>,
-    pub requests: AtomicU64,
-    state: AtomicU8,
     /// The server connection in use and how to cancel what runs on it.
-    link: Mutex<Link>,
+    pub link: Link<CancelTarget>,
     pub last_route: Mutex<Option<LastRoute>>,
     pub pin: AtomicU8,
     /// The transaction status byte of ReadyForQuery.
     transaction: AtomicU8,
-    killed: AtomicBool,
-    waker: Mutex<Option<Waker>>,
+    presence: Presence,
 }
 
-/// Where the last statement went and why.
-#[derive(Clone, Copy, Debug)]
-pub struct LastRoute {
-    pub node: Option<NodeId>,
-    pub because: crate::route::Because,
-}
-
-#[derive(Debug, Default)]
-struct Link {
-    target: Option<CancelTarget>,
-    /// A cancel request was sent to it: it must not serve anyone else.
-    cancelled: bool,
+impl Deref for ClientEntry {
+    type Target = Presence;
+    fn deref(&self) -> &Presence {
+        &self.presence
+    }
 }
 
 /// Where a cancel request for a client goes.
@@ -91,45 +70,20 @@ impl ClientEntry {
             cluster: new.cluster,
             address: new.address,
             tls: new.tls,
-            since: Instant::now(),
             secret: new.secret,
             application: Mutex::new(new.application),
             replication: new.replication,
-            requests: AtomicU64::new(0),
-            state: AtomicU8::new(ClientState::Idle as u8),
-            link: Mutex::default(),
+            link: Link::default(),
             last_route: Mutex::new(None),
             pin: AtomicU8::new(u8::MAX),
             transaction: AtomicU8::new(b'I'),
-            killed: AtomicBool::new(false),
-            waker: Mutex::new(None),
+            presence: Presence::default(),
         }
     }
 
     /// The process id that clients are told; cancel requests come with it.
     pub fn pid(&self) -> u32 {
         pid_of(self.id)
-    }
-
-    pub fn state(&self) -> ClientState {
-        match self.state.load(Ordering::Relaxed) {
-            1 => ClientState::Waiting,
-            2 => ClientState::Active,
-            _ => ClientState::Idle,
-        }
-    }
-
-    pub fn set_state(&self, state: ClientState) {
-        self.state.store(state as u8, Ordering::Relaxed);
-    }
-
-    pub fn link(&self, target: CancelTarget) {
-        *self.link.lock() = Link { target: Some(target), cancelled: false };
-    }
-
-    /// Lets go of the server; true when a cancel request was sent to it.
-    pub fn unlink(&self) -> bool {
-        std::mem::take(&mut *self.link.lock()).cancelled
     }
 
     /// The pin, by its name; `None`: none.
@@ -156,7 +110,7 @@ impl ClientEntry {
         match name.trim_start_matches("tidegate.") {
             "last_route" => match *self.last_route.lock() {
                 Some(LastRoute { node, because }) => {
-                    let node = node.map_or_else(|| "nobody".into(), |n| cluster.node_name(n));
+                    let node = cluster.node_name(node);
                     format!("{node}: {} ({})", because.explain(), because.name())
                 }
                 None => "nothing was routed yet".into(),
@@ -167,45 +121,6 @@ impl ClientEntry {
             "route" => "any".into(),
             // What is set stands with the session.
             _ => String::new(),
-        }
-    }
-
-    /// Where a cancel request goes now; from here on the server serves nobody else.
-    pub fn cancel_target(&self) -> Option<CancelTarget> {
-        let mut link = self.link.lock();
-        link.cancelled = link.target.is_some();
-        link.target.clone()
-    }
-
-    pub fn is_linked_to(&self, node: NodeId) -> bool {
-        self.link.lock().target.as_ref().is_some_and(|t| t.node == node)
-    }
-
-    pub fn linked_server(&self) -> Option<u64> {
-        self.link.lock().target.as_ref().map(|t| t.server)
-    }
-
-    /// Ends this client at its next opportunity.
-    pub fn kill(&self) {
-        self.killed.store(true, Ordering::Release);
-        self.wake();
-    }
-
-    pub fn wake(&self) {
-        if let Some(waker) = self.waker.lock().take() {
-            waker.wake();
-        }
-    }
-
-    pub fn is_killed(&self) -> bool {
-        self.killed.load(Ordering::Acquire)
-    }
-
-    /// The task to wake when somebody wants something of this client.
-    pub fn listen(&self, cx: &Context<'_>) {
-        let mut waker = self.waker.lock();
-        if !waker.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
-            *waker = Some(cx.waker().clone());
         }
     }
 }

@@ -58,7 +58,7 @@ impl Cluster {
         if let Some(known) = self.users.current().lookup(user) {
             return Ok(Some(known));
         }
-        let auth = self.live.load().auth.clone();
+        let auth = self.access.load().auth.clone();
         let Some(query) = &auth.auth_query else { return Ok(None) };
         if let Some(answer) = self.asked.believed(user) {
             return Ok(answer);

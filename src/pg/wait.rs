@@ -1,9 +1,10 @@
 //! A client in the queue for a server connection: it can be sent away, and it can hang up.
 
 use super::client::{Client, Leaving};
-use super::cluster::{Errand, Found};
+use super::connect::PgConnector;
 use super::exchange::READ_AHEAD;
 use super::registry::ClientState;
+use crate::dispatch::{Errand, Found};
 use crate::refusal::Refusal;
 use std::future::poll_fn;
 use std::pin::pin;
@@ -14,10 +15,11 @@ impl Client {
     pub(super) async fn wait_for_server(
         &mut self,
         errand: Errand,
-    ) -> Result<Result<Found, Refusal>, Leaving> {
+    ) -> Result<Result<Found<PgConnector>, Refusal>, Leaving> {
         self.entry.set_state(ClientState::Waiting);
         let (cluster, pools) = (self.cluster.clone(), self.pools.clone());
-        let mut found = pin!(cluster.find(&pools, errand));
+        let choice = pools.choice();
+        let mut found = pin!(cluster.find(&choice, errand));
         let ended = poll_fn(|cx| match found.as_mut().poll(cx) {
             Poll::Ready(found) => Poll::Ready(Ok(found)),
             Poll::Pending => self.poll_patience(cx).map(Err),
@@ -35,7 +37,7 @@ impl Client {
             // Registered first: who is told to go after this look is woken.
             self.entry.listen(cx);
             if self.must_go() {
-                return Poll::Ready(Leaving::Refused(self.engine.farewell()));
+                return Poll::Ready(Leaving::Refused(self.engine.gate.farewell()));
             }
             if self.input.len() >= self.batch.len + READ_AHEAD {
                 return Poll::Pending;

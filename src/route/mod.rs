@@ -90,6 +90,11 @@ impl Known {
             false => self.replica = Some((node, at)),
         }
     }
+
+    /// When any node last answered it.
+    pub fn last(&self) -> Option<Instant> {
+        self.primary.max(self.replica.map(|(_, at)| at))
+    }
 }
 
 /// What is asked for: one batch or one transaction.

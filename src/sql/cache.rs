@@ -13,7 +13,6 @@ use foldhash::fast::RandomState;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 
 use super::analysis::Analysis;
-use super::usage::Used;
 
 /// Slots of a thread's own table.
 const SLOTS: usize = 512;
@@ -39,6 +38,10 @@ pub(super) struct Shape<A = Analysis> {
 impl<A> Shape<A> {
     pub(super) fn new(text: &[u8], answer: ByShape<A>) -> Arc<Shape<A>> {
         Arc::new(Shape { text: text.into(), answer })
+    }
+
+    pub(super) fn text(&self) -> &[u8] {
+        &self.text
     }
 }
 
@@ -158,15 +161,9 @@ pub(super) fn with_front<T>(work: impl FnOnce(&mut Front) -> T) -> T {
 }
 
 impl Shapes {
-    /// All answers that were used, with their shapes.
-    pub(super) fn used(&self) -> Vec<(Box<[u8]>, Arc<Analysis>, Used)> {
-        let used = |(key, shape): (Key<Analysis>, Arc<Shape>)| {
-            let analysis = shape.answer.clone()?;
-            let used = analysis.usage.as_ref()?.read();
-            let any = used.primary + used.replicas > 0;
-            any.then(|| (key.0.text.clone(), analysis, used))
-        };
-        self.all.iter().filter_map(used).collect()
+    /// All answers, with their shapes.
+    pub(super) fn answers(&self) -> impl Iterator<Item = (Arc<Shape>, Arc<Analysis>)> {
+        self.all.iter().filter_map(|(key, shape)| Some((key.0, shape.answer.clone()?)))
     }
 }
 

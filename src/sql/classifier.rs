@@ -1,5 +1,6 @@
 //! The way of a text: shape, cache, and on a miss the grammar.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::analysis::{Analysis, Step, Why};
@@ -10,7 +11,7 @@ use super::functions::{FunctionNames, Functions};
 use super::lexer;
 use super::mark::{Mark, marks};
 use super::names::Names;
-use super::usage::Used;
+use super::usage::{Sum, Used};
 
 /// How statements are classified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,10 +141,19 @@ impl Classifier {
         })
     }
 
-    /// The shapes that were used, with what is known and was counted of each.
-    pub fn used(&self) -> Vec<(String, Arc<Analysis>, Used)> {
-        let used = self.shapes.used().into_iter();
-        used.map(|(shape, analysis, used)| (printable(&shape), analysis, used)).collect()
+    /// The shapes that were used, with why they go to the primary and what was counted of each.
+    ///
+    /// A shape is kept once for each catalog it was judged by: here it is one if the answer is.
+    pub fn used(&self) -> Vec<(String, Option<Why>, Used)> {
+        let mut sums = HashMap::<_, Sum>::new();
+        for (shape, analysis) in self.shapes.answers() {
+            if let Some(usage) = &analysis.usage {
+                let text = printable(shape.text());
+                sums.entry((text, analysis.primary)).or_default().add(usage);
+            }
+        }
+        let used = sums.into_iter().filter(|(_, sum)| !sum.is_empty());
+        used.map(|((shape, primary), sum)| (shape, primary, sum.used())).collect()
     }
 
     pub fn stats(&self) -> Stats {

@@ -69,29 +69,56 @@ impl Usage {
     pub fn retried(&self) {
         self.retries.fetch_add(1, Ordering::Relaxed);
     }
+}
 
-    pub fn read(&self) -> Used {
+/// What one or several counters said.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sum {
+    primary: u64,
+    replicas: u64,
+    retries: u64,
+    micros: u64,
+    longest: u64,
+    took: [u64; BUCKETS],
+}
+
+impl Sum {
+    pub(super) fn add(&mut self, usage: &Usage) {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let (primary, replicas, longest) =
-            (of(&self.primary), of(&self.replicas), of(&self.longest));
-        let micros = of(&self.micros).checked_div(primary + replicas).unwrap_or(0);
+        self.primary += of(&usage.primary);
+        self.replicas += of(&usage.replicas);
+        self.retries += of(&usage.retries);
+        self.micros += of(&usage.micros);
+        self.longest = self.longest.max(of(&usage.longest));
+        for (sum, bucket) in self.took.iter_mut().zip(&usage.took) {
+            *sum += u64::from(bucket.load(Ordering::Relaxed));
+        }
+    }
+
+    /// Whether nothing ran.
+    pub(super) fn is_empty(&self) -> bool {
+        self.primary + self.replicas == 0
+    }
+
+    pub(super) fn used(&self) -> Used {
+        let longest = Duration::from_micros(self.longest);
+        let micros = self.micros.checked_div(self.primary + self.replicas).unwrap_or(0);
         Used {
-            primary,
-            replicas,
-            retries: of(&self.retries),
+            primary: self.primary,
+            replicas: self.replicas,
+            retries: self.retries,
             average: Duration::from_micros(micros),
-            median: self.percentile(50).min(Duration::from_micros(longest)),
-            p99: self.percentile(99).min(Duration::from_micros(longest)),
-            longest: Duration::from_micros(longest),
+            median: self.percentile(50).min(longest),
+            p99: self.percentile(99).min(longest),
+            longest,
         }
     }
 
     /// What so many of a hundred did not exceed.
     fn percentile(&self, percent: u64) -> Duration {
-        let took = self.took.each_ref().map(|bucket| u64::from(bucket.load(Ordering::Relaxed)));
-        let wanted = (took.iter().sum::<u64>() * percent).div_ceil(100);
+        let wanted = (self.took.iter().sum::<u64>() * percent).div_ceil(100);
         let mut sum = 0;
-        let bucket = took.iter().position(|count| {
+        let bucket = self.took.iter().position(|count| {
             sum += count;
             sum >= wanted
         });
@@ -105,15 +132,21 @@ mod tests {
 
     #[test]
     fn what_ran_is_counted_by_its_place_and_its_time() {
-        let usage = Usage::default();
-        assert_eq!(usage.read(), Used::default());
+        let (usage, other) = (Usage::default(), Usage::default());
+        other.answered(true, Duration::from_micros(3000));
+        let mut sum = Sum::default();
+        sum.add(&usage);
+        assert!(sum.is_empty());
+        assert_eq!(sum.used(), Used::default());
         for _ in 0..98 {
             usage.answered(false, Duration::from_micros(100));
         }
-        usage.answered(true, Duration::from_micros(3000));
         usage.answered(true, Duration::from_secs(7200));
         usage.retried();
-        let used = usage.read();
+        sum.add(&usage);
+        sum.add(&other);
+        assert!(!sum.is_empty());
+        let used = sum.used();
         assert_eq!((used.primary, used.replicas, used.retries), (2, 98, 1));
         assert_eq!(used.median, Duration::from_micros(128));
         assert_eq!(used.p99, Duration::from_micros(4096));

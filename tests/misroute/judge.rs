@@ -153,6 +153,13 @@ impl Found {
         100.0 * missed as f64 / self.reads.max(1) as f64
     }
 
+    /// The same had this function been named in `route.harmless_functions`.
+    pub(crate) fn missed_share_but_for(&self, function: &str) -> f64 {
+        let call = format!("{function}(");
+        let missed = self.missed.values().flatten().filter(|sql| !sql.contains(&call)).count();
+        100.0 * missed as f64 / self.reads.max(1) as f64
+    }
+
     pub(crate) fn print(&self, all: bool) {
         let Found { statements, writes, reads, wrong, .. } = self;
         println!("{statements} statements: {writes} writes, {} called reads", wrong.len());

@@ -78,9 +78,10 @@ async fn postgresql_own_statements() {
     }
     judge.found.print(true);
     assert!(judge.found.statements > 10_000 && judge.found.wrong.is_empty());
-    // Most of them call functions that were left VOLATILE: nothing proves of those in PL/pgSQL
-    // that they read.
-    assert!(judge.found.missed_share() < 10.0);
+    // It executes what it is given: only its owner knows that this is always a SELECT.
+    let named = judge.found.missed_share_but_for("check_estimated_rows");
+    println!("{named:.2} % with check_estimated_rows in route.harmless_functions");
+    assert!(judge.found.missed_share() < 8.0 && named < 5.0);
 }
 
 /// `make misroute`: what sqlsmith makes up over one of each kind.

@@ -1,11 +1,8 @@
 //! What a read is promised: its own session's writes, no step back, or everybody's writes.
 
 use crate::support::ask::{route, until, value};
-use crate::support::proxy::{Running, Wanted, proxy};
+use crate::support::proxy::{Wanted, proxy};
 use crate::support::{Cluster, cluster};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
 const READ: &str = "SELECT n FROM t";
 const COUNT: &str = "UPDATE t SET n = n + 1 RETURNING n";
@@ -118,57 +115,4 @@ async fn a_strong_read_sees_what_anybody_was_told_before_it() {
     reader.batch_execute("SET tidegate.consistency = 'eventual'").await.unwrap();
     assert_eq!(value(&reader, READ).await, "19");
     resume(&servers, &[0, 1]).await;
-}
-
-/// Reads of both levels while one writes and replicas stop and go: none is older than its level
-/// allows. Returns how many reads there were, and how many of them replicas answered.
-async fn watch(running: &Running, level: &str, stop: &AtomicBool, told: &AtomicU64) -> (u64, u64) {
-    let client = running.connect().await;
-    client.batch_execute(&format!("SET tidegate.consistency = '{level}'")).await.unwrap();
-    let (mut seen, mut reads, mut by_replica) = (0, 0, 0);
-    while !stop.load(Ordering::Relaxed) {
-        let acknowledged = if level == "strong" { told.load(Ordering::SeqCst) } else { 0 };
-        let read: u64 = value(&client, READ).await.parse().unwrap();
-        assert!(read >= acknowledged, "{level}: {read} after {acknowledged} was acknowledged");
-        assert!(read >= seen, "{level}: {read} after {seen} was seen");
-        seen = read;
-        reads += 1;
-        by_replica += u64::from(route(&client).await.1 == "fresh_replica");
-        if level == "session" && reads % 10 == 0 {
-            seen = value(&client, COUNT).await.parse().unwrap();
-            told.fetch_max(seen, Ordering::SeqCst);
-        }
-    }
-    (reads, by_replica)
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_read_is_older_than_its_level_allows() {
-    let seconds = std::env::var("TIDEGATE_TEST_SECONDS").ok().and_then(|s| s.parse().ok());
-    let servers = three().await;
-    let running = Arc::new(wanted(&servers, "session", "50ms").start().await);
-    let (stop, told) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-    let levels = ["session", "session", "strong", "strong"];
-    let readers: Vec<_> = levels
-        .map(|level| {
-            let (running, stop, told) = (running.clone(), stop.clone(), told.clone());
-            tokio::spawn(async move { watch(&running, level, &stop, &told).await })
-        })
-        .into();
-    let mut turn = 0;
-    let end = Instant::now() + Duration::from_secs(seconds.unwrap_or(5));
-    while Instant::now() < end {
-        let replica = [turn % 2];
-        pause(&servers, &replica).await;
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        resume(&servers, &replica).await;
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        turn += 1;
-    }
-    stop.store(true, Ordering::Relaxed);
-    for (level, reader) in levels.iter().zip(readers) {
-        let (reads, by_replica) = reader.await.expect("no stale read");
-        println!("{level}: {reads} reads, {by_replica} of them by replicas");
-        assert!(reads > 0 && by_replica > 0, "{level}: {by_replica} of {reads}");
-    }
 }

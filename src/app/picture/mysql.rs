@@ -57,7 +57,7 @@ fn client(client: &Arc<ClientEntry>, console: &Console) -> view::Client {
         connected: wall(client.since),
         requests: client.requests.load(Ordering::Relaxed),
         last_route: route,
-        server: client.target().map(|target| target.server),
+        server: client.link.target().map(|target| target.server),
         replication: "none".into(),
     }
 }

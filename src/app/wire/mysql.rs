@@ -1,8 +1,7 @@
 //! The MySQL engine's parts.
 
-use super::{WireError, acceptor, is_near, monitor_settings, routing, secret, server_side};
+use super::{WireError, acceptor, dispatch, is_near, live, monitor_settings, secret, server_side};
 use crate::config;
-use crate::dispatch::{Dispatch, Live};
 use crate::door::Policy;
 use crate::monitor::{self, Member};
 use crate::mysql::auth::{Listed, ServerSecret, UserTable, Users};
@@ -66,6 +65,8 @@ fn one_cluster(
         .map_err(|source| WireError::MysqlUsers { cluster: name.to_string(), source })?;
     let databases = settings.databases.names.iter().map(|d| d.as_str().into()).collect();
     let names = nodes.iter().map(|node| node.name.clone()).collect();
+    // Its classifier knows no marks: rules that need one do not apply.
+    let live = live(settings, |_| None);
     Ok(Cluster::new(Parts {
         flavour,
         databases: (!settings.databases.any).then_some(databases),
@@ -73,7 +74,7 @@ fn one_cluster(
         users: UserTable::new(users),
         policy: policy(settings),
         sql: super::judging(settings),
-        dispatch: Dispatch::new(name, names, monitor, live(settings), settings.pool.clone()),
+        dispatch: dispatch((name, names), settings, monitor, live),
     }))
 }
 
@@ -91,11 +92,6 @@ pub(in crate::app) fn nodes(
         Arc::new(Node::new(names, Some(tls.clone()), servers.clone()))
     };
     Ok(settings.nodes.iter().map(node).collect())
-}
-
-pub(in crate::app) fn live(settings: &config::Cluster) -> Live {
-    // Its classifier knows no marks: rules that need one do not apply.
-    Live { route: routing(settings, |_| None), hold: settings.failover.hold }
 }
 
 pub(in crate::app) fn policy(settings: &config::Cluster) -> Policy {

@@ -1,6 +1,6 @@
 //! Packets to and fro during a login.
 
-use super::Stopped;
+use crate::door::gate::Stopped;
 use crate::mysql::connect::read_packet;
 use crate::mysql::refuse;
 use crate::mysql::wire::put_packet;

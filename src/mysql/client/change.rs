@@ -2,7 +2,8 @@
 
 use super::{Client, Leaving};
 use crate::door::attendance::{Guest, Place};
-use crate::mysql::accept::{Claim, Dialogue, Stopped, prove, welcome};
+use crate::door::gate::Stopped;
+use crate::mysql::accept::{Claim, Dialogue, prove, welcome};
 use crate::mysql::cluster::{Cluster, PoolKey, UserPools};
 use crate::mysql::registry::Identity;
 use crate::mysql::session::Session;

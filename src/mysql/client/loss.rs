@@ -50,7 +50,7 @@ impl Client {
         let refusal = match ended {
             Ended::Done => return Ok(()),
             Ended::ClientLeft => return Err(Leaving::Gone),
-            Ended::Killed => self.engine.farewell(),
+            Ended::Killed => self.engine.gate.farewell(),
             Ended::Desync(error) => {
                 tracing::warn!(node = &*node, %error, "a server connection is closed");
                 self.cluster.counters.desyncs.increment();

@@ -1,9 +1,9 @@
 //! One command and its server: found, asked, its answer relayed.
 
 use super::{Client, Feed, Leaving};
-use crate::dispatch::{Errand, Found};
+use crate::dispatch::{Errand, Found, LastRoute, Wanted};
 use crate::mysql::exchange::{Ended, READ_AHEAD};
-use crate::mysql::registry::{ClientState, LastRoute, Target};
+use crate::mysql::registry::{ClientState, Target};
 use crate::mysql::server::MyConnector;
 use crate::mysql::session::Asked;
 use crate::mysql::session::command::Head;
@@ -139,8 +139,8 @@ impl Client {
         avoid: NodeSet,
     ) -> Result<Result<(), Refusal>, Leaving> {
         let (known, turn) = (self.session.known, self.cluster.turn());
-        let errand = Errand { wants, consistency: None, known, avoid, turn };
-        let found = match self.cluster.try_find(&self.pools.choice(), errand) {
+        let errand = Errand { wants, wanted: Wanted::default(), known, avoid, turn };
+        let found = match self.cluster.try_find(&self.pools.choice(), &errand) {
             Some(found) => found,
             // Boxed: waiting is rare, and its state would make every idle client larger.
             None => match Box::pin(self.wait_for_server(errand)).await? {
@@ -157,7 +157,7 @@ impl Client {
         *self.entry.last_route.lock() = Some(LastRoute { node, because: decision.because });
         self.cluster.counters.routed(decision.because);
         lease.entry.client.store(self.entry.id, Ordering::Relaxed);
-        self.entry.link(Target {
+        self.entry.link.set(Target {
             node,
             server: lease.entry.id,
             thread: lease.link.thread,
@@ -197,7 +197,7 @@ impl Client {
             // Registered first: who is told to go after this look is woken.
             self.entry.listen(cx);
             if self.entry.is_killed() {
-                return Poll::Ready(Leaving::Refused(self.engine.farewell()));
+                return Poll::Ready(Leaving::Refused(self.engine.gate.farewell()));
             }
             if self.input.len() >= LONGEST {
                 return Poll::Pending;

@@ -60,7 +60,7 @@ impl Asked {
                 engine.cluster_of(&self.database).ok_or_else(unknown)?
             }
         };
-        if self.replication.is_some() && found.live.load().replication == Destination::Off {
+        if self.replication.is_some() && found.access.load().replication == Destination::Off {
             return Err(Refusal::ReplicationOff { cluster: found.name.clone() });
         }
         Ok(found.clone())

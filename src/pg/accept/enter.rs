@@ -2,15 +2,15 @@
 
 use super::asked::Asked;
 use super::{Arriving, Stopped};
+use crate::dispatch::{Errand, Wanted};
 use crate::pg::attendance::{Guest, Place};
 use crate::pg::auth::Accepted;
 use crate::pg::client::{Arrived, Client};
-use crate::pg::cluster::{Cluster, Errand, UserPools};
+use crate::pg::cluster::{Cluster, UserPools};
 use crate::pg::engine::Engine;
 use crate::pg::params::Params;
 use crate::pg::registry::{ClientEntry, NewClient, Registration};
 use crate::pg::replication::{self, Kind, Relay};
-use crate::pg::session::wishes::Wanted;
 use crate::pg::session::{Reported, Session};
 use crate::pg::welcome::{self, Welcome};
 use crate::pg::wire;
@@ -47,7 +47,7 @@ impl Arriving {
             database: asked.database.as_str().into(),
             replicates: asked.replication.is_some(),
         };
-        let limits = cluster.guest_limits(&guest);
+        let limits = cluster.guest_limits(&guest, cluster.users.current().max_clients(&guest.user));
         known.place.seat(guest.clone(), &limits)?;
         match known.asked.replication {
             Some(kind) => self.enter_relay(known, guest, kind).await,
@@ -152,7 +152,7 @@ async fn greet(
         avoid,
         turn,
     };
-    let found = cluster.find(pools, errand).await?;
+    let found = cluster.find(&pools.choice(), errand).await?;
     let welcome = welcome::learn(found.lease, &params).await?;
     cluster.welcomes.put(pools, &params, welcome.clone());
     Ok(welcome)

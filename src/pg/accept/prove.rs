@@ -36,7 +36,7 @@ impl<'a> Proof<'a> {
         asked: &'a Asked,
         (address, tls): (IpAddr, bool),
     ) -> Result<Proof<'a>, Refusal> {
-        let auth = cluster.live.load().auth.clone();
+        let auth = cluster.access.load().auth.clone();
         let caller = Caller { user: &asked.user, database: asked.of_database(), address, tls };
         let (name, words) = (|| cluster.name.clone(), || describe(&caller));
         let method = match auth.verdict(&caller) {

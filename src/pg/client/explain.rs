@@ -1,7 +1,7 @@
 //! `EXPLAIN (TIDEGATE) …`: where a statement would go now, and why not elsewhere.
 
 use super::Client;
-use crate::pg::cluster::Errand;
+use crate::dispatch::Errand;
 use crate::refusal::Refusal;
 use crate::route::Wants;
 use crate::sql::Analysis;

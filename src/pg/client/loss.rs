@@ -58,7 +58,7 @@ impl Client {
         self.session.abandon(&mut self.owed);
         self.drop_server();
         match refuse::after(ended, node, was) {
-            _ if killed => Err(Leaving::Refused(self.engine.farewell())),
+            _ if killed => Err(Leaving::Refused(self.engine.gate.farewell())),
             Err(leaving) => Err(leaving),
             Ok(refusal) => {
                 self.flow.tail = tail;

@@ -2,9 +2,9 @@
 //! need not know of a failure.
 
 use super::{Client, Leaving};
-use crate::pg::cluster::{Errand, Found};
+use crate::dispatch::{Errand, Found, LastRoute};
 use crate::pg::exchange::{Ended, planner};
-use crate::pg::registry::{CancelTarget, ClientState, LastRoute};
+use crate::pg::registry::{CancelTarget, ClientState};
 use crate::pg::session::batch::{End, Item, Planned};
 use crate::pg::session::receive::Hope;
 use crate::pg::session::{Session, Tx};
@@ -284,23 +284,23 @@ impl Client {
         self.shuns_primary = wanted.shuns_primary();
         let (known, turn) = (self.session.known, self.cluster.turn());
         let errand = Errand { wants, wanted, known, avoid, turn };
-        let Found { lease, decision, node } = match self.cluster.try_find(&self.pools, &errand) {
-            Some(found) => found,
-            // Boxed: waiting is rare, and its state would make every idle client larger.
-            None => match Box::pin(self.wait_for_server(errand)).await? {
-                Ok(found) => found,
-                Err(refusal) => return Ok(Err(refusal)),
-            },
-        };
-        *self.entry.last_route.lock() =
-            Some(LastRoute { node: Some(node), because: decision.because });
+        let Found { lease, decision, node } =
+            match self.cluster.try_find(&self.pools.choice(), &errand) {
+                Some(found) => found,
+                // Boxed: waiting is rare, and its state would make every idle client larger.
+                None => match Box::pin(self.wait_for_server(errand)).await? {
+                    Ok(found) => found,
+                    Err(refusal) => return Ok(Err(refusal)),
+                },
+            };
+        *self.entry.last_route.lock() = Some(LastRoute { node, because: decision.because });
         self.cluster.counters.routed(decision.because);
         let (server, key) = (lease.entry.id, lease.cancel.clone());
         lease.entry.client.store(self.entry.id, Ordering::Relaxed);
         if wants != Wants::Read {
             lease.entry.writer.store(self.entry.id, Ordering::Relaxed);
         }
-        self.entry.link(CancelTarget { node, server, key });
+        self.entry.link.set(CancelTarget { node, server, key });
         self.entry.set_state(ClientState::Active);
         self.cluster.begin(node, wants);
         self.node = Some(node);

@@ -1,17 +1,15 @@
 //! What a client wants of its reads, and the position that it carries to other sessions.
 
 use super::Client;
+use crate::dispatch::Wanted;
 use crate::pg::refuse;
 use crate::pg::session::Tx;
-use crate::pg::session::wishes::{Owner, Wanted};
+use crate::pg::session::wishes::Owner;
 use crate::refusal::Refusal;
 use crate::route::Wants;
 use crate::topology::Position;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-/// How long a position is waited for at most.
-const POSITION_WAIT: Duration = Duration::from_secs(5);
+use std::time::Instant;
 
 impl Client {
     /// What is wanted of the batch beyond what the cluster is configured for.
@@ -34,14 +32,9 @@ impl Client {
         Ok(wanted)
     }
 
-    /// A position of another system is of no use, and one that a promotion left behind is told of,
-    /// once: reading goes on from where the new history began.
+    /// A position that a promotion left behind is told of, once.
     fn look_at(&mut self, after: &Arc<Position>) -> Result<(), Refusal> {
-        let seen = self.cluster.monitor.published().load();
-        if seen.nodes.iter().filter_map(|n| n.position.as_ref()).any(|p| !p.is_akin(after)) {
-            return Err(Refusal::ForeignPosition);
-        }
-        let lost = seen.began.as_ref().is_some_and(|began| after.is_lost_to(began));
+        let lost = self.cluster.is_left_behind(after)?;
         if lost && self.session.lost.as_ref() != Some(after) {
             self.session.lost = Some(after.clone());
             self.cluster.counters.lost_positions.increment();
@@ -57,23 +50,11 @@ impl Client {
 
     /// Finds the position that contains whatever the session did and saw.
     pub(super) async fn learn_position(&mut self) -> Result<(), Refusal> {
-        let known = self.session.known;
         let since = match self.session.tx {
-            Tx::Idle if self.link.is_none() => known.primary.max(known.replica.map(|(_, at)| at)),
+            Tx::Idle if self.link.is_none() => self.session.known.last(),
             _ => Some(Instant::now()),
         };
-        let monitor = self.cluster.monitor.clone();
-        let contains = |seen: &crate::topology::Snapshot| {
-            let primary = seen.primary()?;
-            let fresh = primary.fresh_as_of.is_some_and(|fresh| since.is_none_or(|s| fresh >= s));
-            primary.position.as_ref().filter(|_| fresh)?.token()
-        };
-        monitor.nudge();
-        let seen = monitor.wait_for(|seen| contains(seen).is_some());
-        let seen = tokio::time::timeout(POSITION_WAIT, seen).await;
-        let cluster = self.cluster.name.clone();
-        let nobody = Refusal::NoPrimary { cluster, waited: POSITION_WAIT };
-        self.session.position = seen.ok().and_then(|seen| contains(&seen)).ok_or(nobody)?;
+        self.session.position = self.cluster.position_since(since).await?;
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! Where a replication connection goes, and its way there.
 
 use super::{Destination, Kind};
+use crate::dispatch::Failure;
 use crate::pg::auth::ServerSecret;
 use crate::pg::cluster::Cluster;
 use crate::pg::connect::{ConnectError, Entrance, LoggedIn};
@@ -61,15 +62,16 @@ pub(in crate::pg) async fn open(
 
 /// The node, and whether the connection depends on its role.
 async fn destination(cluster: &Cluster) -> Result<(NodeId, bool), Refusal> {
-    let live = cluster.live.load_full();
-    match &live.replication {
+    let hold = cluster.live.load().hold;
+    let access = cluster.access.load_full();
+    match &access.replication {
         Destination::Off => Err(Refusal::ReplicationOff { cluster: cluster.name.clone() }),
         Destination::Primary => {
             let found = cluster.monitor.wait_for(|seen| seen.primary.is_some());
-            match tokio::time::timeout(live.hold, found).await.map(|seen| seen.primary) {
+            match tokio::time::timeout(hold, found).await.map(|seen| seen.primary) {
                 Ok(Some(primary)) => Ok((primary, true)),
                 _ => {
-                    let (cluster, waited) = (cluster.name.clone(), live.hold);
+                    let (cluster, waited) = (cluster.name.clone(), hold);
                     Err(Refusal::NoPrimary { cluster, waited })
                 }
             }

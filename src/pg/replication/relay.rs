@@ -63,7 +63,7 @@ impl Relay {
     ) -> Relay {
         let Opened { node, server, entry: ours, follows, _slot } = opened;
         ours.client.store(entry.id, Ordering::Relaxed);
-        entry.link(CancelTarget { node, server: ours.id, key: Arc::new(server.cancel) });
+        entry.link.set(CancelTarget { node, server: ours.id, key: Arc::new(server.cancel) });
         entry.set_state(ClientState::Active);
         Relay {
             client,
@@ -103,7 +103,7 @@ impl Relay {
         poll_fn(|cx| {
             self.entry.listen(cx);
             if self.entry.is_killed() {
-                return Poll::Ready(Ended::Told(self.engine.farewell()));
+                return Poll::Ready(Ended::Told(self.engine.gate.farewell()));
             }
             if end_of_reign.as_mut().poll(cx).is_ready() {
                 let node = self.cluster.node_name(node);

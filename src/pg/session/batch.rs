@@ -1,7 +1,7 @@
 //! A batch of a client: what is asked up to the next Sync, or one simple query.
 
 use super::undo::Undo;
-use super::wishes::Wanted;
+use crate::dispatch::Wanted;
 use crate::pg::statement::Statement;
 use crate::refusal::Refusal;
 use crate::route::{Place, Wants};

@@ -18,6 +18,7 @@ pub mod wishes;
 
 use super::params::{Params, Variables};
 use super::statement::{OnServer, Place, Statement};
+use crate::dispatch::Standing;
 use crate::route::Known;
 use crate::sql::{Analysis, Pin, Step};
 use crate::topology::Position;
@@ -130,7 +131,7 @@ pub struct Session {
     /// The position that it was told to be lost.
     pub lost: Option<Arc<Position>>,
     /// What it wants of its reads.
-    standing: Option<wishes::Standing>,
+    standing: Option<Standing<Params>>,
     /// Tables may have changed: what is shared is to be analysed anew.
     pub renews: bool,
     /// Where texts mean what they mean for this session, as long as its parameters are these.

@@ -2,8 +2,9 @@
 
 use super::batch::{Batch, End, Item, Planned};
 use super::undo::Undo;
-use super::wishes::Wanted;
+use super::wishes::words;
 use super::{Named, Session};
+use crate::dispatch::{Wanted, Words};
 use crate::pg::statement::{Judged, Place, Statement, Statements};
 use crate::pg::wire::{self, HEADER, ParseBody, WireError};
 use crate::refusal::Refusal;
@@ -44,6 +45,10 @@ pub struct Planner<'a> {
 }
 
 impl Planner<'_> {
+    fn words(&self) -> Words<'_> {
+        words(self.places)
+    }
+
     /// Looks at what arrived since the last call. `batch.end` is set when the batch can go.
     pub fn advance(
         &self,
@@ -257,13 +262,13 @@ impl Planner<'_> {
 
     fn check_set(&self, name: &str, value: &str) -> Result<(), Refusal> {
         match name.strip_prefix("tidegate.") {
-            Some(name) => Wanted::default().add(name, value, self.places),
+            Some(name) => Wanted::default().add(name, value, &self.words()),
             None => Ok(()),
         }
     }
 
     fn take_hint(&self, batch: &mut Batch, hint: &Hint) {
-        match Wanted::of_hint(hint, self.places) {
+        match Wanted::of_hint(hint, &self.words()) {
             Ok(wanted) => batch.want(wanted),
             Err(refusal) => batch.complain(Some(refusal)),
         }

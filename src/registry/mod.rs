@@ -1,5 +1,9 @@
 //! A table of what lives now, by number.
 
+mod presence;
+
+pub use presence::{ClientState, Link, Presence};
+
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::ops::Deref;

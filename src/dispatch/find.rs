@@ -1,17 +1,20 @@
-//! Which server a batch gets, and the wait for it.
+//! Which server work gets, and the wait for it.
 
-use super::{Cluster, Lease, Live, UserPools};
-use crate::pg::connect::ConnectError;
-use crate::pg::session::wishes::Wanted;
-use crate::pool::{self, PoolError};
+use super::{Dispatch, Live, Wanted};
+use crate::pool::{self, Connector, Lease, Pool, PoolError};
 use crate::refusal::Refusal;
 use crate::route::{self, Ask, Because, Decision, Fallback, Known, Target, Wants};
 use crate::topology::{NodeId, NodeSet};
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long to wait at most before looking at the cluster again.
-const RECHECK: Duration = Duration::from_millis(100);
+/// What an engine's connector fails with.
+pub trait Failure {
+    /// The node itself is at fault, not this user or database.
+    fn is_node_failure(&self) -> bool;
+    /// What the client is told of a login that the server refused.
+    fn refusal(&self, node: Arc<str>) -> Refusal;
+}
 
 /// What a server connection is wanted for.
 #[derive(Clone, Debug)]
@@ -22,46 +25,62 @@ pub struct Errand {
     pub known: Known,
     /// Nodes that failed it already.
     pub avoid: NodeSet,
-    /// Its turn among equal nodes: [`Cluster::turn`], the same for all looks at one errand, or
+    /// Its turn among equal nodes: [`Dispatch::turn`], the same for all looks at one errand, or
     /// a node whose pool is still empty would be passed over for its neighbour time and again.
     pub turn: u32,
 }
 
 /// A server connection, and why this one.
-pub struct Found {
-    pub lease: Lease,
+pub struct Found<C: Connector> {
+    pub lease: Lease<C>,
     pub decision: Decision,
     pub node: NodeId,
 }
 
-impl Cluster {
-    /// The next turn among equal nodes.
-    pub fn turn(&self) -> u32 {
-        self.tie.fetch_add(1, Ordering::Relaxed)
-    }
+/// The pools that one kind of client uses, one for each node, and what they are called in errors.
+pub struct Choice<'a, C: Connector> {
+    pub user: &'a str,
+    pub database: &'a str,
+    pub nodes: &'a [Arc<Pool<C>>],
+}
 
+/// How long to wait at most before looking at the cluster again.
+const RECHECK: Duration = Duration::from_millis(100);
+
+impl Dispatch {
     /// Decides where work of this kind goes and leases a server there, if that needs no waiting.
-    pub fn try_find(&self, pools: &UserPools, errand: &Errand) -> Option<Found> {
+    pub fn try_find<C: Connector>(
+        &self,
+        choice: &Choice<'_, C>,
+        errand: &Errand,
+    ) -> Option<Found<C>> {
         if self.is_paused() {
             return None;
         }
         let now = Instant::now();
         let decision = self.decide(errand, &self.live.load(), (now, now));
         let Target::Node(node) = decision.to else { return None };
-        let lease = pools.nodes[usize::from(node.0)].try_lease()?;
+        let lease = choice.nodes[usize::from(node.0)].try_lease()?;
         // A pause that began meanwhile may have counted without this lease.
         if self.is_paused() {
             lease.give_back();
             return None;
         }
+        if self.is_deposed(node) {
+            return None;
+        }
         Some(Found { lease, decision, node })
     }
 
-    /// As [`Cluster::try_find`], but waits for a free server connection, and for a primary as
+    /// As [`Dispatch::try_find`], but waits for a free server connection, and for a primary as
     /// long as `failover.hold` allows.
-    pub async fn find(&self, pools: &UserPools, mut errand: Errand) -> Result<Found, Refusal> {
+    pub async fn find<C: Connector<Error: Failure>>(
+        &self,
+        choice: &Choice<'_, C>,
+        mut errand: Errand,
+    ) -> Result<Found<C>, Refusal> {
         self.while_paused().await;
-        let live = self.live.load();
+        let live = self.live.load_full();
         let started = Instant::now();
         let mut changes = None;
         loop {
@@ -69,7 +88,9 @@ impl Cluster {
             let primary = self.monitor.published().load().primary.map(Target::Node);
             let replica = errand.wants == Wants::Read && Some(decision.to) != primary;
             let cause = match decision.to {
-                Target::Node(node) => match self.lease(pools, node).await {
+                Target::Node(node) => match self.lease(choice, node).await {
+                    // The reign ended while a connection was waited for: it is closed.
+                    Ok(_) if self.is_deposed(node) => continue,
                     Ok(lease) if self.is_paused() => {
                         lease.give_back();
                         self.while_paused().await;
@@ -82,9 +103,9 @@ impl Cluster {
                             errand.avoid.insert(node);
                             continue;
                         }
-                        Some((node, error))
+                        Some((node, error.to_string()))
                     }
-                    Err(error) => return Err(self.pool_refusal(pools, node, error)),
+                    Err(error) => return Err(self.pool_refusal(choice, node, error)),
                 },
                 Target::Nobody => None,
             };
@@ -113,7 +134,7 @@ impl Cluster {
     }
 
     /// The question to the router: what is wanted, and what is configured where nothing is.
-    fn ask<'a>(&self, errand: &'a Errand, live: &Live, started: Instant) -> Ask<'a> {
+    pub(super) fn ask<'a>(&self, errand: &'a Errand, live: &Live, started: Instant) -> Ask<'a> {
         let wish = errand.wanted.wish;
         Ask {
             wants: errand.wants,
@@ -129,36 +150,6 @@ impl Cluster {
         }
     }
 
-    /// Where such work would go now, and each node's part in it.
-    pub fn explain(&self, errand: &Errand) -> Vec<String> {
-        let (seen, live, now) = (self.monitor.snapshot(), self.live.load(), Instant::now());
-        let ask = Ask { fallback: live.route.fallback, ..self.ask(errand, &live, now) };
-        let decision = route::route(&ask, &seen, now);
-        let to = match decision.to {
-            Target::Node(node) => self.node_name(node),
-            Target::Nobody => "nowhere".into(),
-        };
-        let because = decision.because;
-        let mut lines = vec![
-            format!("Route: {to} ({}): {}", because.name(), because.explain()),
-            format!(
-                "Reads: consistency {}, max_staleness {:?}",
-                ask.consistency.name(),
-                ask.max_staleness
-            ),
-        ];
-        lines.extend(seen.nodes.iter().map(|node| {
-            let age = node.fresh_as_of.map(|fresh| now.saturating_duration_since(fresh));
-            let age = age.map_or("of unknown age".into(), |age| format!("at most {age:.1?} old"));
-            let part = match route::why_not(&ask, node, now) {
-                None => "may answer it",
-                Some(obstacle) => obstacle.explain(),
-            };
-            format!("  {}: {}, {age}: {part}", node.name, node.role.name())
-        }));
-        lines
-    }
-
     fn patience(&self, because: Because, live: &Live) -> Duration {
         match because {
             Because::NoFreshReplica if live.route.fallback == Fallback::Wait => {
@@ -169,12 +160,12 @@ impl Cluster {
         }
     }
 
-    async fn lease(
+    async fn lease<C: Connector>(
         &self,
-        pools: &UserPools,
+        choice: &Choice<'_, C>,
         node: NodeId,
-    ) -> Result<Lease, PoolError<ConnectError>> {
-        let pool = &pools.nodes[usize::from(node.0)];
+    ) -> Result<Lease<C>, PoolError<C::Error>> {
+        let pool = &choice.nodes[usize::from(node.0)];
         if let Some(lease) = pool.try_lease() {
             return Ok(lease);
         }
@@ -187,49 +178,42 @@ impl Cluster {
     fn gave_up(
         &self,
         because: Because,
-        cause: Option<(NodeId, ConnectError)>,
+        cause: Option<(NodeId, String)>,
         waited: Duration,
     ) -> Refusal {
         let cluster = self.name.clone();
         match (cause, because) {
-            (Some((node, error)), _) => {
-                Refusal::ServerUnreachable { node: self.node_name(node), cause: error.to_string() }
+            (Some((node, cause)), _) => {
+                Refusal::ServerUnreachable { node: self.node_name(node), cause }
             }
             (None, Because::NoFreshReplica) => Refusal::NoFreshReplica { cluster },
             (None, _) => Refusal::NoPrimary { cluster, waited },
         }
     }
 
-    fn pool_refusal(
+    fn pool_refusal<C: Connector<Error: Failure>>(
         &self,
-        pools: &UserPools,
+        Choice { user, database, .. }: &Choice<'_, C>,
         node: NodeId,
-        error: PoolError<ConnectError>,
+        error: PoolError<C::Error>,
     ) -> Refusal {
         let node = self.node_name(node);
         match error {
             PoolError::Exhausted { waited, limit } => {
-                let UserPools { user, database, .. } = pools;
                 let pool = format!("pool of user {user} and database {database} on node {node}");
                 let what = match limit {
                     pool::Limit::Pool(size) => {
                         format!("the {pool} (pool.size = {size}) is exhausted")
                     }
-                    pool::Limit::Node(most) => {
-                        format!(
-                            "node {node} (pool.max_per_node = {most}) leaves none to the {pool}"
-                        )
-                    }
+                    pool::Limit::Node(most) => format!(
+                        "node {node} (pool.max_per_node = {most}) leaves none to the {pool}"
+                    ),
                 };
                 Refusal::PoolExhausted { what, waited }
             }
-            PoolError::Connect(ConnectError::Refused { code, message }) => {
-                tracing::warn!(node = &*node, user = &*pools.user, code, message, "login refused");
-                Refusal::ServerEnded { node, code, message }
-            }
             PoolError::Connect(error) => {
-                tracing::warn!(node = &*node, user = &*pools.user, %error, "no server connection");
-                Refusal::ServerRefused { node, cause: error.to_string() }
+                tracing::warn!(node = &*node, user, %error, "no server connection");
+                error.refusal(node)
             }
         }
     }

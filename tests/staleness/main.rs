@@ -1,0 +1,178 @@
+//! The staleness proof: one counts on the primary and notes when that was acknowledged; others
+//! read at every level, with every fallback, while replicas stop, lag, restart and lose their
+//! network. No read is older than its level allows.
+//!
+//! `TIDEGATE_TEST_SECONDS` (10) says how long, `TIDEGATE_TEST_READS` how many reads it takes.
+#![allow(unreachable_pub, reason = "modules of a test binary have no outside")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod faults;
+mod reader;
+mod relay;
+mod truth;
+
+use faults::{Fault, Wires};
+use reader::{Course, Reader, Seen};
+use relay::Relay;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use support::dice::Dice;
+use support::proxy::{Running, proxy};
+use support::{Cluster, cluster};
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+use truth::Truth;
+
+/// `route.max_staleness` of all proxies.
+const MAX_STALENESS: Duration = Duration::from_millis(250);
+const LEVELS: [&str; 5] = ["eventual", "bounded", "session", "strong", "primary"];
+const FALLBACKS: [&str; 3] = ["primary", "wait", "error"];
+/// Which replica the proxies reach through a wire that can be cut, by its place among the nodes.
+const WIRED: usize = 2;
+
+fn asked_for(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok())
+}
+
+/// Three servers, the replicas behind a wire, a row for everybody.
+async fn servers() -> (Cluster, Wires) {
+    let rows = LEVELS.len() * FALLBACKS.len();
+    let table = format!(
+        "CREATE TABLE marks AS SELECT id, 0::int8 AS n FROM generate_series(0, {rows}) AS id"
+    );
+    let cluster = cluster()
+        .replicas(2)
+        .sql(&table)
+        .sql("ALTER TABLE marks ADD PRIMARY KEY (id)")
+        .start()
+        .await
+        .expect("a cluster");
+    let replication = Relay::start(cluster.primary().address().parse().expect("an address")).await;
+    let wired = cluster.nodes()[WIRED].address().parse().expect("an address");
+    let to_replica = Relay::start(wired).await;
+    for replica in 0..2 {
+        let node = cluster.replica(replica);
+        let port = replication.address.port();
+        let primary = node.value("SHOW primary_conninfo").await.expect("its primary");
+        let through =
+            primary.replace(&format!("port={}", cluster.primary().port()), &format!("port={port}"));
+        assert_ne!(primary, through);
+        node.sql(&format!("ALTER SYSTEM SET primary_conninfo = '{through}'")).await.expect("it");
+        node.sql("SELECT pg_reload_conf()").await.expect("a reload");
+    }
+    cluster.caught_up().await.expect("replicas");
+    (cluster, Wires { replication, to_replica })
+}
+
+async fn proxies(servers: &Cluster, wires: &Wires) -> Vec<Arc<Running>> {
+    let mut all = Vec::new();
+    for fallback in FALLBACKS {
+        let keys = format!(
+            "consistency = \"session\"\nmax_staleness = \"{}ms\"\nread_wait = \"20ms\"\n\
+             fallback = \"{fallback}\"",
+            MAX_STALENESS.as_millis()
+        );
+        let wanted =
+            proxy(servers).with("route", &keys).reached_at(WIRED, wires.to_replica.address);
+        all.push(Arc::new(wanted.start().await));
+    }
+    all
+}
+
+/// Counts through a proxy until it is told to stop.
+async fn write(running: Arc<Running>, course: Arc<Course>) {
+    let client = running.connect().await;
+    for value in 1.. {
+        course.truth.begin(value);
+        client.batch_execute("UPDATE marks SET n = n + 1 WHERE id = 0").await.expect("a write");
+        course.truth.acknowledge(value);
+        if course.stop.load(Ordering::Relaxed) {
+            return;
+        }
+        sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// One thing goes wrong after the other, with a pause between them, until it was enough.
+async fn break_things(servers: &Cluster, wires: &Wires, course: &Course) -> BTreeMap<Fault, u32> {
+    let began = Instant::now();
+    let seconds = Duration::from_secs(asked_for("TIDEGATE_TEST_SECONDS").unwrap_or(10));
+    let reads = asked_for("TIDEGATE_TEST_READS");
+    let (mut dice, mut happened) = (Dice::new(7), BTreeMap::new());
+    let enough = || match reads {
+        Some(reads) => course.reads.load(Ordering::Relaxed) >= reads,
+        None => began.elapsed() >= seconds,
+    };
+    while !enough() {
+        for fault in Fault::ALL {
+            course.calm.store(true, Ordering::Relaxed);
+            sleep(Duration::from_millis(200)).await;
+            course.calm.store(false, Ordering::Relaxed);
+            fault.happen(servers, wires, &mut dice).await;
+            *happened.entry(fault).or_default() += 1;
+        }
+    }
+    happened
+}
+
+type Readers = Vec<(&'static str, &'static str, JoinHandle<Seen>)>;
+
+fn readers(running: &[Arc<Running>], course: &Arc<Course>) -> Readers {
+    let mut readers = Vec::new();
+    for (fallback, running) in FALLBACKS.iter().zip(running) {
+        for level in LEVELS {
+            let reader = Reader {
+                level,
+                row: readers.len() + 1,
+                may_be_refused: *fallback == "error",
+                course: course.clone(),
+            };
+            readers.push((*fallback, level, tokio::spawn(reader.run(running.clone()))));
+        }
+    }
+    readers
+}
+
+/// The latency below which this share of them lies, in microseconds.
+fn percentile(sorted: &[Duration], share: f64) -> u128 {
+    let last = sorted.len().saturating_sub(1);
+    sorted.get((last as f64 * share) as usize).map_or(0, Duration::as_micros)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_read_is_older_than_its_level_allows() {
+    let (servers, wires) = servers().await;
+    let running = proxies(&servers, &wires).await;
+    let course = Arc::new(Course {
+        truth: Truth::default(),
+        stop: AtomicBool::new(false),
+        calm: AtomicBool::new(false),
+        reads: AtomicU64::new(0),
+    });
+    let writer = tokio::spawn(write(running[0].clone(), course.clone()));
+    let readers = readers(&running, &course);
+    let happened = break_things(&servers, &wires, &course).await;
+    course.stop.store(true, Ordering::Relaxed);
+    writer.await.expect("a writer without an error");
+    println!("{} writes, {happened:?}", course.truth.most());
+    for (fallback, level, reader) in readers {
+        let mut seen = reader.await.expect("no read that is too old, and no error");
+        seen.latencies.sort_unstable();
+        println!(
+            "fallback {fallback:7} {level:8}: {:8} reads, {:5.1} % by replicas, {:4} refused; \
+             calm p50 {:5} us, p99 {:6} us",
+            seen.reads,
+            100.0 * seen.by_replicas as f64 / seen.sampled.max(1) as f64,
+            seen.refused,
+            percentile(&seen.latencies, 0.5),
+            percentile(&seen.latencies, 0.99),
+        );
+        assert!(seen.reads > 0, "{fallback} {level}");
+        assert!(level == "primary" || seen.by_replicas > 0, "{fallback} {level}: {seen:?}");
+    }
+    println!("{} reads", course.reads.load(Ordering::Relaxed));
+}

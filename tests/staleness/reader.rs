@@ -1,0 +1,125 @@
+//! A client that reads at one level and knows what it must be shown.
+
+use crate::MAX_STALENESS;
+use crate::support::ask::words;
+use crate::support::proxy::Running;
+use crate::truth::Truth;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tokio_postgres::{Client, SimpleQueryMessage};
+
+/// Latencies of a reader that are kept, the first ones.
+const LATENCIES: usize = 100_000;
+
+/// What all readers share.
+pub struct Course {
+    pub truth: Truth,
+    pub stop: AtomicBool,
+    /// Nothing is broken on purpose now, so that latencies say something.
+    pub calm: AtomicBool,
+    pub reads: AtomicU64,
+}
+
+/// What one reader saw.
+#[derive(Debug, Default)]
+pub struct Seen {
+    pub reads: u64,
+    pub by_replicas: u64,
+    pub sampled: u64,
+    /// Refused because no replica was fresh enough, where that is the fallback.
+    pub refused: u64,
+    pub latencies: Vec<Duration>,
+}
+
+pub struct Reader {
+    pub level: &'static str,
+    /// Its own row.
+    pub row: usize,
+    pub may_be_refused: bool,
+    pub course: Arc<Course>,
+}
+
+/// What a read must at least show.
+struct Promise {
+    counter: u64,
+    own: u64,
+}
+
+impl Reader {
+    pub async fn run(self, running: Arc<Running>) -> Seen {
+        let client = running.connect().await;
+        let level = format!("SET tidegate.consistency = '{}'", self.level);
+        client.batch_execute(&level).await.expect("a level");
+        let (mut seen, mut promise) = (Seen::default(), Promise { counter: 0, own: 0 });
+        while !self.course.stop.load(Ordering::Relaxed) {
+            self.read(&client, &mut promise, &mut seen).await;
+            if seen.reads % 10 == 9 && self.level == "session" {
+                let add = format!("UPDATE marks SET n = n + 1 WHERE id = {}", self.row);
+                client.batch_execute(&add).await.expect("a write");
+                promise.own += 1;
+            }
+        }
+        seen
+    }
+
+    async fn read(&self, client: &Client, promise: &mut Promise, seen: &mut Seen) {
+        let (asked, calm) = (Instant::now(), self.course.calm.load(Ordering::Relaxed));
+        let (counter, own) = self.must_show(promise, asked);
+        let answer = two_numbers(client, self.row).await;
+        let took = asked.elapsed();
+        let (read, read_own) = match answer {
+            Ok(numbers) => numbers,
+            Err(error) if self.may_be_refused && error.contains("fresh") => {
+                seen.refused += 1;
+                return;
+            }
+            Err(error) => panic!("{}: {error}", self.level),
+        };
+        let level = self.level;
+        assert!(read >= counter, "{level}: {read} where {counter} had to be seen");
+        assert!(read_own >= own, "{level}: its own {read_own} after writing {own}");
+        assert!(read <= self.course.truth.most(), "{level}: {read} was never written");
+        if matches!(level, "session" | "strong" | "primary") {
+            promise.counter = read;
+        }
+        seen.reads += 1;
+        self.course.reads.fetch_add(1, Ordering::Relaxed);
+        if calm && seen.latencies.len() < LATENCIES {
+            seen.latencies.push(took);
+        }
+        if seen.reads.is_multiple_of(16) {
+            seen.sampled += 1;
+            seen.by_replicas += u64::from(by_replica(client).await);
+        }
+    }
+
+    /// The least of the counter and of its own row that a read sent at `asked` may show.
+    fn must_show(&self, promise: &Promise, asked: Instant) -> (u64, u64) {
+        let bounded = asked.checked_sub(MAX_STALENESS).map_or(0, |then| self.course.truth.at(then));
+        let now = self.course.truth.at(asked);
+        match self.level {
+            "eventual" => (0, 0),
+            "bounded" => (bounded, 0),
+            "session" => (promise.counter.max(bounded), promise.own),
+            _ => (promise.counter.max(now), promise.own),
+        }
+    }
+}
+
+async fn two_numbers(client: &Client, row: usize) -> Result<(u64, u64), String> {
+    let sql = format!("SELECT a.n, b.n FROM marks a, marks b WHERE a.id = 0 AND b.id = {row}");
+    let answer = client.simple_query(&sql).await.map_err(|error| words(&error))?;
+    let numbers = answer.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => {
+            Some((row.get(0)?.parse().ok()?, row.get(1)?.parse().ok()?))
+        }
+        _ => None,
+    });
+    numbers.ok_or_else(|| "no row".to_owned())
+}
+
+async fn by_replica(client: &Client) -> bool {
+    let (node, _) = crate::support::ask::route(client).await;
+    node != "a"
+}
