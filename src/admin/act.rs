@@ -2,8 +2,8 @@
 
 use super::command::Command;
 use super::failure::{CONFIG, Failure, INTERNAL, NOT_NOW, UNDEFINED_OBJECT};
-use crate::failover::Wanted;
 use super::{Control, Reloaded};
+use crate::failover::Wanted;
 
 pub(super) struct Action {
     pub(super) name: &'static str,
@@ -76,7 +76,8 @@ pub(super) async fn act(command: &Command, control: &dyn Control) -> Result<Opti
         Command::Reign(cluster, wanted, dry) => {
             known(Some(cluster), control)?;
             let lines = control.reign(cluster, wanted.clone(), *dry).await;
-            let refused = |why| Failure::error(NOT_NOW, why).hint("SHOW TERM and SHOW NODES tell more.");
+            let refused =
+                |why| Failure::error(NOT_NOW, why).hint("SHOW TERM and SHOW NODES tell more.");
             Done { tag: tag(wanted), notices: lines.map_err(refused)? }
         }
         Command::Shutdown => {

@@ -56,16 +56,16 @@ mod tests {
     #[test]
     fn who_is_to_reign_and_how_is_said_in_any_order() {
         let b = r#"Some("b")"#;
-        let switch = |to: &str, dry| {
-            format!(r#"[Reign("orders", Switchover {{ to: {to} }}, {dry})]"#)
-        };
+        let switch =
+            |to: &str, dry| format!(r#"[Reign("orders", Switchover {{ to: {to} }}, {dry})]"#);
         assert_eq!(read("switchover orders"), switch("None", false));
         assert_eq!(read("SWITCHOVER orders TO b DRY RUN"), switch(b, true));
         assert_eq!(read("SWITCHOVER orders dry run to b"), switch(b, true));
         assert!(read("FAILOVER orders FORCE").contains("vouched: Some("));
         assert!(read("FAILOVER orders").contains("vouched: None"));
         assert_eq!(read("UNLATCH orders"), r#"[Reign("orders", Unlatch, false)]"#);
-        for wrong in ["SWITCHOVER", "SWITCHOVER orders FORCE", "FAILOVER orders TO", "UNLATCH a b"] {
+        for wrong in ["SWITCHOVER", "SWITCHOVER orders FORCE", "FAILOVER orders TO", "UNLATCH a b"]
+        {
             assert!(read(wrong).starts_with("Usage: "), "{wrong}: {}", read(wrong));
         }
     }

@@ -2,9 +2,7 @@
 
 use super::wire;
 use crate::config;
-use crate::failover::{
-    self, Executor, FileLedger, Folder, Gate, Handle, Mode, Name, StoreError,
-};
+use crate::failover::{self, Executor, FileLedger, Folder, Gate, Handle, Mode, Name, StoreError};
 use crate::pg::cluster::Cluster;
 use crate::pg::engine::Engine;
 use crate::pg::govern::{Governor, Subject};
@@ -46,10 +44,11 @@ fn one(
     tasks: &Tasks,
 ) -> Result<Handle, StoreError> {
     let (ledger, kept) = folder.cluster(&cluster.name)?;
-    let subjects = cluster.nodes.iter().zip(&settings.nodes).map(|(node, configured)| Subject {
-        node: node.clone(),
-        priority: configured.priority,
-    });
+    let subjects = cluster
+        .nodes
+        .iter()
+        .zip(&settings.nodes)
+        .map(|(node, configured)| Subject { node: node.clone(), priority: configured.priority });
     let login = wire::monitor_login(&settings.monitor);
     let governor = Governor::new(subjects.collect(), login, settings.monitor.probe_timeout);
     let nodes = cluster.nodes.iter().map(|n| (n.name.clone(), n.address.to_string()));

@@ -22,7 +22,8 @@ options! {
         key mode: Mode = "off" => .restart();
         /// "strict": no acknowledged write is ever lost: commits wait for write_quorum standbys
         /// (Tidegate sets synchronous_standby_names; each standby's application_name must be its
-        /// name here), and a promotion needs standbys enough to know of all of them. "available":
+        /// name here), and a promotion needs standbys enough to know of all of them. A session that
+        /// sets synchronous_commit to less than "on" does without. "available":
         /// what the successor had not received is lost, and reported; a promotion needs proof that
         /// the old primary stopped.
         key guarantee: Guarantee = "strict" => .restart();

@@ -78,7 +78,8 @@ mod tests {
     fn wanted(pairs: &[(&str, &str)]) -> Result<Wanted, Refusal> {
         let pairs = pairs.iter().map(|(name, value)| ((*name).into(), (*value).into()));
         let places = Places::new([("a", ["reports"]), ("b", ["reports"])]);
-        let words = Words { prefix: "tidegate.", asks_position: "SHOW tidegate.position", places: &places };
+        let words =
+            Words { prefix: "tidegate.", asks_position: "SHOW tidegate.position", places: &places };
         Wanted::of_hint(&Hint(pairs.collect()), &words)
     }
 

@@ -42,7 +42,11 @@ pub struct Row {
 pub trait Actuator: Send + Sync + 'static {
     /// The standby stops to listen to whomever it follows, and promises to obey no term before this
     /// one. Answers with what it has received.
-    fn revoke(&self, node: &Name, term: Term) -> impl Future<Output = Result<Place, Trouble>> + Send;
+    fn revoke(
+        &self,
+        node: &Name,
+        term: Term,
+    ) -> impl Future<Output = Result<Place, Trouble>> + Send;
 
     /// The standby drops its connection to its primary and makes another.
     fn reconnect(&self, node: &Name) -> impl Future<Output = Result<(), Trouble>> + Send;

@@ -20,7 +20,9 @@ pub(super) enum NotYet {
          switch failover off in one of them"
     )]
     Foreign { term: Term, holder: String },
-    #[error("{node} was promoted by somebody else, to timeline {timeline}; {primary} holds term {term}")]
+    #[error(
+        "{node} was promoted by somebody else, to timeline {timeline}; {primary} holds term {term}"
+    )]
     Usurped { node: Name, timeline: u32, primary: Name, term: Term },
     #[error(transparent)]
     Trouble(#[from] Trouble),

@@ -396,8 +396,7 @@ impl<A: Actuator, G: Gate, L: Ledger> Coordinator<A, G, L> {
         let mut stops = Vec::new();
         let standby = |node: &&crate::topology::NodeView| {
             let standing = node.standing.filter(|s| s.in_recovery);
-            node.name != record.primary
-                && standing.is_some_and(|s| s.timeline.0 == record.timeline)
+            node.name != record.primary && standing.is_some_and(|s| s.timeline.0 == record.timeline)
         };
         let standbys: Vec<&Name> =
             seen.nodes.iter().filter(standby).map(|node| &node.name).collect();
@@ -412,16 +411,18 @@ impl<A: Actuator, G: Gate, L: Ledger> Coordinator<A, G, L> {
         let pulse = self.heart.pulse(record);
         match change.kind {
             Kind::Switchover if pulse.failing_since.is_some() => stops.push(format!(
-                "{} takes no writes ({}): that is a FAILOVER", record.primary, pulse.why
+                "{} takes no writes ({}): that is a FAILOVER",
+                record.primary, pulse.why
             )),
             Kind::Failover if pulse.failing_since.is_none() && change.vouched.is_none() => {
                 stops.push(format!("{} takes writes: that is a SWITCHOVER", record.primary));
             }
             _ => {}
         }
-        let able = standbys.iter().copied().chain(
-            (change.kind == Kind::Switchover).then_some(&record.primary),
-        );
+        let able = standbys
+            .iter()
+            .copied()
+            .chain((change.kind == Kind::Switchover).then_some(&record.primary));
         for name in able {
             if let Err(trouble) = self.executor.actuator.is_able(name).await {
                 stops.push(trouble.to_string());

@@ -70,7 +70,9 @@ pub enum Obstacle {
     Latched(String),
     #[error("the last failover was {0:.0?} ago, less than failover.cooldown")]
     Cooldown(Duration),
-    #[error("nothing could prove that it stopped: it does not answer, and no failover.fence_command is configured")]
+    #[error(
+        "nothing could prove that it stopped: it does not answer, and no failover.fence_command is configured"
+    )]
     NoFence,
     #[error("commits do not wait for a quorum of standbys yet")]
     NoGuarantee,

@@ -17,7 +17,9 @@ pub fn decree(record: &Record, nodes: &[Name]) -> Decree {
         Some(primary) => Decree::Only { primary, deposed },
         None => {
             let because = match record.reigning() {
-                Some(gone) => format!("{gone} reigns in term {}, and is not configured", record.term),
+                Some(gone) => {
+                    format!("{gone} reigns in term {}, and is not configured", record.term)
+                }
                 None => format!("term {} is {}", record.term, record.phase().name()),
             };
             Decree::Nobody { deposed, because: because.into() }

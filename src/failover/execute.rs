@@ -197,7 +197,8 @@ impl<A: Actuator, G: Gate, L: Ledger> Executor<A, G, L> {
     async fn revoke(&self, record: &Record, change: &Change) -> Result<Fact, Failure> {
         let term = record.term;
         let others = self.nodes.iter().map(|(name, _)| name).filter(|n| **n != change.from);
-        let asked = others.map(|name| async move { (name, self.actuator.revoke(name, term).await) });
+        let asked =
+            others.map(|name| async move { (name, self.actuator.revoke(name, term).await) });
         let answers = join_all(asked).await;
         let (mut revoked, mut why) = (BTreeMap::new(), None);
         for (name, answer) in answers {
@@ -272,7 +273,8 @@ fn describe(fact: &Fact) -> String {
     match fact {
         Fact::Quiet => "no client uses the old primary".into(),
         Fact::Revoked(standbys) => {
-            let all: Vec<_> = standbys.iter().map(|(n, place)| format!("{n} has {place}")).collect();
+            let all: Vec<_> =
+                standbys.iter().map(|(n, place)| format!("{n} has {place}")).collect();
             all.join(", ")
         }
         Fact::Fenced(evidence) => evidence.to_string(),

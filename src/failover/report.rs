@@ -59,7 +59,11 @@ impl Event {
 }
 
 /// What is lost when the old primary had got to `written` and the new timeline begins at the fork.
-pub(super) fn loss(written: Option<Place>, promoted: Promoted, window: Option<Duration>) -> Option<Loss> {
+pub(super) fn loss(
+    written: Option<Place>,
+    promoted: Promoted,
+    window: Option<Duration>,
+) -> Option<Loss> {
     let written = written?;
     let bytes = written.lsn.0.saturating_sub(promoted.fork.0);
     let window_millis = window.and_then(|w| u64::try_from(w.as_millis()).ok());

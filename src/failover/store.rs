@@ -64,7 +64,10 @@ impl Folder {
     }
 
     /// The file of this cluster, and what it holds.
-    pub fn cluster(self: &Arc<Folder>, name: &str) -> Result<(FileLedger, Option<State>), StoreError> {
+    pub fn cluster(
+        self: &Arc<Folder>,
+        name: &str,
+    ) -> Result<(FileLedger, Option<State>), StoreError> {
         let path = self.path.join(format!("{name}.term.json"));
         let state = read(&path)?;
         let term = state.as_ref().map_or(0, |state| state.record.term.0);
@@ -87,8 +90,7 @@ impl Ledger for FileLedger {
         if offered < self.term {
             return Err(StoreError::GoesBack { path, kept: self.term, offered });
         }
-        replace(&path, state)
-            .map_err(|source| StoreError::Io { what: "write", path, source })?;
+        replace(&path, state).map_err(|source| StoreError::Io { what: "write", path, source })?;
         self.term = offered;
         Ok(())
     }
@@ -116,10 +118,9 @@ fn read(path: &Path) -> Result<Option<State>, StoreError> {
             return Err(StoreError::Io { what: "read", path: path.to_owned(), source });
         }
     }
-    serde_json::from_str(&text).map(Some).map_err(|error| StoreError::Nonsense {
-        path: path.to_owned(),
-        cause: error.to_string(),
-    })
+    serde_json::from_str(&text)
+        .map(Some)
+        .map_err(|error| StoreError::Nonsense { path: path.to_owned(), cause: error.to_string() })
 }
 
 #[cfg(test)]

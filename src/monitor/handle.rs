@@ -9,8 +9,16 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 /// What the monitor's conclusions are drawn from.
 #[derive(Debug)]
 pub(super) enum Report {
-    Answer { node: NodeId, asked: Instant, says: Observation },
-    Silent { node: NodeId, at: Instant, why: String },
+    Answer {
+        node: NodeId,
+        asked: Instant,
+        says: Observation,
+    },
+    Silent {
+        node: NodeId,
+        at: Instant,
+        why: String,
+    },
     Weights(Vec<u32>),
     /// Answered when the decree is in force.
     Decree(Decree, oneshot::Sender<()>),

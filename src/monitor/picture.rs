@@ -1,7 +1,9 @@
 //! The monitor's memory of one cluster, and the snapshot it makes of it. No I/O, no clock.
 
 use super::{Member, Observation, Reign, Samples, Seen, Verdict, roles};
-use crate::topology::{Decree, Load, NodeId, NodeSet, NodeView, Position, Role, Snapshot, Standing};
+use crate::topology::{
+    Decree, Load, NodeId, NodeSet, NodeView, Position, Role, Snapshot, Standing,
+};
 use std::sync::Arc;
 use std::time::Instant;
 

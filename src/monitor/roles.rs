@@ -51,9 +51,7 @@ pub fn roles(seen: &[Seen], names: &[&str], before: Reign, decree: &Decree) -> V
     let complete = !seen.contains(&Seen::NotYet);
     let system = if complete { system(seen, before.system) } else { before.system };
     let claims: Vec<Claim> = answers(seen)
-        .filter(|(id, says)| {
-            !says.in_recovery && Some(says.system) == system && decree.admits(*id)
-        })
+        .filter(|(id, says)| !says.in_recovery && Some(says.system) == system && decree.admits(*id))
         .map(|(id, says)| (id, says.timeline))
         .collect();
     // Timelines of another system say nothing about this one's.

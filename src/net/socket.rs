@@ -30,3 +30,8 @@ pub fn tune_server(tcp: &TcpStream) -> io::Result<()> {
     socket.set_linger(Some(Duration::ZERO))?;
     socket.set_tcp_user_timeout(Some(USER_TIMEOUT))
 }
+
+/// Nothing is under way on this connection to a server: its end need not be a reset.
+pub fn say_goodbye(tcp: &TcpStream) -> io::Result<()> {
+    SockRef::from(tcp).set_linger(None)
+}

@@ -359,9 +359,9 @@ impl Client {
         }
         let cancelled = self.unlink();
         let Some(lease) = self.link.take() else { return };
-        lease.entry.client.store(0, Ordering::Relaxed);
         lease.entry.prepared.store(lease.backend.prepared.len() as u64, Ordering::Relaxed);
         if !cancelled && self.owed.is_empty() && !self.owed.is_skipping() {
+            lease.entry.client.store(0, Ordering::Relaxed);
             self.return_server(lease);
         }
     }

@@ -1,5 +1,7 @@
 //! The proxy dies in the middle of a change, at every step of it.
 
+use crate::scene::{PRIMARY, Scene};
+use crate::support::proxy::proxy;
 use crate::support::{Cluster, cluster};
 use std::io;
 use std::path::Path;
@@ -7,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 use tidegate::failover::{
-    Before, Change, CommandLine, Evidence, Executor, FileLedger, Folder, Gate, Guarantee, Kind, Ledger, Mode,
-    Name, Record, Settings, State, StoreError, Term, begin,
+    Before, Change, CommandLine, Evidence, Executor, FileLedger, Folder, Gate, Guarantee, Kind,
+    Ledger, Mode, Name, Record, Settings, State, StoreError, Term, begin,
 };
 use tidegate::pg::connect::Node;
 use tidegate::pg::govern::{Governor, Subject};
@@ -43,7 +45,11 @@ impl Ledger for Frail {
     }
 }
 
-fn executor(servers: &Cluster, state: &TempDir, left: usize) -> (Executor<Governor, Nobody, Frail>, Option<State>) {
+fn executor(
+    servers: &Cluster,
+    state: &TempDir,
+    left: usize,
+) -> (Executor<Governor, Nobody, Frail>, Option<State>) {
     let folder = Folder::open(state.path()).unwrap();
     let (file, kept) = folder.cluster("test").unwrap();
     let node = |node: &tidegate::lab::postgres::Node| Subject {
@@ -83,6 +89,11 @@ fn settings() -> Settings {
     }
 }
 
+async fn system(servers: &Cluster) -> u64 {
+    let system = servers.primary().value("SELECT system_identifier FROM pg_control_system()");
+    system.await.unwrap().parse::<i64>().unwrap().cast_unsigned()
+}
+
 /// A term of `a`, and the start of a switchover to `b`.
 fn begun(system: u64) -> State {
     let record = Record::adopt("test".into(), "me".into(), Term(1), ("a".into(), system, 1));
@@ -114,8 +125,7 @@ const RECORDS: usize = 10;
 async fn a_switchover_survives_a_crash_after_each_of_its_steps() {
     for survives in 0..=RECORDS {
         let servers = cluster().replicas(2).sql("CREATE TABLE t (a int)").start().await.unwrap();
-        let system = servers.primary().value("SELECT system_identifier FROM pg_control_system()");
-        let first = begun(system.await.unwrap().parse::<i64>().unwrap().cast_unsigned());
+        let first = begun(system(&servers).await);
         let state = tempfile::tempdir().unwrap();
         let (mut before, _) = executor(&servers, &state, 1 + survives);
         before.ledger.save(&first).unwrap();
@@ -129,6 +139,22 @@ async fn a_switchover_survives_a_crash_after_each_of_its_steps() {
         assert_eq!(record.term, Term(2));
         holds(&servers).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proxy_that_starts_goes_on_with_the_change_that_it_finds() {
+    let servers = cluster().replicas(2).sql("CREATE TABLE t (a int)").start().await.unwrap();
+    let state = tempfile::tempdir().unwrap();
+    let (mut before, _) = executor(&servers, &state, usize::MAX);
+    before.ledger.save(&begun(system(&servers).await)).unwrap();
+    drop(before);
+    let keys = "mode = \"manual\"\nguarantee = \"available\"";
+    let running = proxy(&servers).with("failover", keys).state(state.path()).start().await;
+    let scene = Scene::of(servers, running, state, keys);
+    scene.until(PRIMARY, "b").await;
+    let client = scene.running.connect().await;
+    client.batch_execute("INSERT INTO t VALUES (1)").await.unwrap();
+    holds(&scene.servers).await;
 }
 
 /// `b` takes writes, `c` gets them, and nobody logs in to `a`.

@@ -36,7 +36,8 @@ async fn a_switchover_under_load_costs_no_error_and_no_write() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_would_stop_a_switchover_is_said_before_anything_is_done() {
     let scene = scene("mode = \"manual\"\nguarantee = \"available\"").await;
-    let url = format!("host=127.0.0.1 port={} user=x dbname=tidegate", scene.running.console.port());
+    let url =
+        format!("host=127.0.0.1 port={} user=x dbname=tidegate", scene.running.console.port());
     let console = scene.running.connect_with(&url).await.unwrap();
     let why = refused(&console, "SWITCHOVER test TO z").await;
     assert!(why.contains("z is not a standby of a that answers"), "{why}");

@@ -1,7 +1,7 @@
 //! Others who might take themselves for the keeper of the term, or for the primary.
 
 use crate::scene::{DEPOSED, PRIMARY, SAYS, Scene, TERM, scene};
-use crate::support::ask::{refused, until, value};
+use crate::support::ask::{until, value};
 use crate::support::proxy::proxy;
 use tidegate::app::run::Proxy;
 use tidegate::config;
@@ -30,8 +30,7 @@ async fn a_second_proxy_with_a_state_of_its_own_writes_nothing_and_says_why() {
         second.term(SAYS).await.contains("another proxy, ")
     })
     .await;
-    let client = second.running.connect().await;
-    let why = refused(&client, "CREATE TABLE t (a int)").await;
+    let why = second.running.refused_login(&second.running.url("postgres", "postgres")).await;
     assert!(why.contains("57P03"), "{why}");
     // The first one goes on.
     assert_eq!(value(&scene.running.connect().await, "SELECT 7").await, "7");

@@ -5,15 +5,15 @@ use crate::servers::{NODES, Order, Server, holders, name, number, replicate};
 use stateright::{Model, Property};
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate::failover::{
-    Change, Evidence, Fact, Guarantee, Kind, Name, Phase, Quorum, Record, Step, Term, begin, choose,
-    may_promote, next, note, quorum_after,
+    Change, Evidence, Fact, Guarantee, Kind, Name, Phase, Quorum, Record, Step, Term, begin,
+    choose, may_promote, next, note, quorum_after,
 };
 
 pub(crate) const NOTHING_LOST: &str = "what was acknowledged is on the primary (I2, I6)";
 pub(crate) const ONE_WRITER: &str = "a former primary acknowledges nothing (I1)";
 pub(crate) const ONE_PRIMARY: &str = "one promotion in a term (I1)";
 pub(crate) const TERMS_GROW: &str = "the record never goes back (I1)";
-const PROVEN: &str = "no promotion without quorum or evidence (I5)";
+pub(crate) const PROVEN: &str = "no promotion without quorum or evidence (I5)";
 
 const COORDINATORS: usize = 2;
 
@@ -65,8 +65,8 @@ pub(crate) enum Event {
 }
 
 impl Protocol {
-    pub(crate) fn new(guarantee: Guarantee, broken: Broken) -> Protocol {
-        Protocol { guarantee, broken, begins: 1, writes: 2 }
+    pub(crate) fn new(guarantee: Guarantee, broken: Broken, writes: u8) -> Protocol {
+        Protocol { guarantee, broken, begins: 1, writes }
     }
 
     fn is(&self, broken: Broken) -> bool {
@@ -255,7 +255,8 @@ impl Protocol {
 
     fn acknowledge(&self, world: &mut World, write: u8, node: usize) {
         world.acknowledged.insert(write);
-        let newer = world.servers.iter().any(|s| s.primary && s.timeline > world.servers[node].timeline);
+        let newer =
+            world.servers.iter().any(|s| s.primary && s.timeline > world.servers[node].timeline);
         if self.guarantee == Guarantee::Available && newer {
             world.violated.insert(ONE_WRITER);
         }
@@ -387,6 +388,11 @@ impl Model for Protocol {
                 self.acknowledge(&mut world, write, node);
             }
         }
+        // The coordinators are alike: which of them is which does not matter.
+        world.read.sort_by_cached_key(|read| {
+            use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+            BuildHasherDefault::<DefaultHasher>::default().hash_one(read)
+        });
         (world != *before).then_some(world)
     }
 

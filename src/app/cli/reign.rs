@@ -94,8 +94,8 @@ async fn tell(config: &Config, command: &str) -> Result<Vec<String>, String> {
         }
     }
     let connected = login.connect(NoTls).await;
-    let (client, mut connection) =
-        connected.map_err(|error| format!("the console at {address} cannot be reached: {error}"))?;
+    let (client, mut connection) = connected
+        .map_err(|error| format!("the console at {address} cannot be reached: {error}"))?;
     let notices = tokio::spawn(async move {
         let mut lines = Vec::new();
         let mut messages = poll_fn(move |cx| connection.poll_message(cx));

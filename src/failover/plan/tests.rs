@@ -132,7 +132,8 @@ fn the_choice_stands_once_the_order_may_be_out() {
 
 #[test]
 fn strict_needs_every_voter_when_a_commit_waits_for_one_of_them() {
-    let revoked = |names| note(&change(Kind::Failover, Guarantee::Strict), Fact::Revoked(places(names)));
+    let revoked =
+        |names| note(&change(Kind::Failover, Guarantee::Strict), Fact::Revoked(places(names)));
     assert_eq!(may_promote(&revoked(&["b", "c"])), Ok(()));
     let lacking = Obstacle::NoQuorum { have: 1, need: 2, of: 2 };
     assert_eq!(may_promote(&revoked(&["b"])), Err(lacking.clone()));

@@ -109,7 +109,8 @@ fn a_replica_that_is_promoted_while_its_primary_is_gone_takes_over() {
 #[test]
 fn a_stranger_that_claims_it_while_the_primary_is_gone_does_not() {
     let before = Reign { followers: NodeSet::EMPTY, ..of_a() };
-    let (found, verdict) = decide(&[silent(), claims(2, "0-1-40"), follows(3, 1)], before, &Decree::Free);
+    let (found, verdict) =
+        decide(&[silent(), claims(2, "0-1-40"), follows(3, 1)], before, &Decree::Free);
     assert_eq!(found, ["unknown", "fenced", "replica"]);
     assert_eq!(verdict.reign.primary, before.primary);
 }

@@ -180,9 +180,8 @@ pub(super) async fn promote(link: &Link) -> Result<Promoted, Trouble> {
     }
     let file: String = link.one("SELECT pg_walfile_name(pg_current_wal_lsn())").await?;
     let timeline = timeline_of(link, &file)?;
-    let history: String = link
-        .one(&format!("SELECT pg_read_file('pg_wal/{timeline:08X}.history')"))
-        .await?;
+    let history: String =
+        link.one(&format!("SELECT pg_read_file('pg_wal/{timeline:08X}.history')")).await?;
     let fork = fork(&history).ok_or_else(|| link.refused("its timeline's history has no fork"))?;
     Ok(Promoted { timeline, fork })
 }
