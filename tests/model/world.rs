@@ -186,6 +186,7 @@ impl Protocol {
             && let Some(change) = record.change.as_mut()
             && change.promoted.is_none()
             && change.ordered
+            && change.chosen.iter().any(|c| world.orders.contains(&Order::Promote(number(c))))
         {
             // As if it had not been written down that the order may be out.
             let mut others = change.revoked.iter().flatten().map(|(name, _)| name.clone());

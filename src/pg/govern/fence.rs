@@ -3,7 +3,7 @@
 //! The rules stand in `pg_hba.conf` above those of the operator, between two marks, so a restart
 //! does not undo them and taking them away is exact. The first rule that matches counts.
 
-use super::link::{APPLICATION, Link, literal, not_observed};
+use super::link::{Link, literal, not_observed};
 use crate::failover::{Evidence, Trouble};
 use crate::pg::connect::Node;
 use std::time::Duration;
@@ -29,6 +29,12 @@ SELECT concat_ws(' ', type, 'all', quote_ident(current_user), address, netmask, 
    AND (database && ARRAY['all', current_database()::text])
  ORDER BY line_number";
 
+/// Sessions of clients; ours are those of our own user under a name of ours.
+const INSIDE: &str = "
+  FROM pg_stat_activity
+ WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
+   AND NOT (usename = current_user AND application_name LIKE 'tidegate%')";
+
 /// Rejects everyone but our own user, then ends all sessions.
 pub(super) async fn close(link: &Link) -> Result<(), Trouble> {
     let text = file(link).await?;
@@ -41,11 +47,7 @@ pub(super) async fn close(link: &Link) -> Result<(), Trouble> {
     lines.push(END.to_owned());
     lines.extend(without_block(&text));
     put(link, &lines).await?;
-    let end = format!(
-        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-          WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
-            AND NOT (usename = current_user AND application_name LIKE 'tidegate%')"
-    );
+    let end = format!("SELECT count(pg_terminate_backend(pid)) {INSIDE}");
     for _ in 0..ROUNDS {
         if link.one::<i64>(&end).await? == 0 {
             return Ok(());
@@ -133,12 +135,7 @@ pub(super) async fn observe(
         return Err(not_observed(&node.name, "refuse logins"));
     }
     let link = Link::open(node, login, patience).await?;
-    let inside = format!(
-        "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'
-            AND pid <> pg_backend_pid()
-            AND NOT (usename = current_user AND application_name LIKE '{}%')",
-        APPLICATION.split(' ').next().unwrap_or(APPLICATION)
-    );
+    let inside = format!("SELECT count(*) {INSIDE}");
     match link.one::<i64>(&inside).await? {
         0 => Ok(Evidence::LoginsRefused),
         _ => Err(link.not_observed("keep clients out")),

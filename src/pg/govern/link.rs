@@ -11,7 +11,7 @@ use tokio_postgres::types::FromSqlOwned;
 use tokio_postgres::{Client, Config, NoTls, Row};
 
 /// What pg_stat_activity shows, and how our own sessions are told from others.
-pub(super) const APPLICATION: &str = "tidegate failover";
+const APPLICATION: &str = "tidegate failover";
 
 /// Connection strings hold passwords: they do not belong in a server's log. Nothing here waits for
 /// a standby, and nothing waits for a lock for long.

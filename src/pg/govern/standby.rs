@@ -188,8 +188,8 @@ pub(super) async fn promote(link: &Link) -> Result<Promoted, Trouble> {
 
 /// The last line of a timeline's history: the timeline before, and where it was left.
 fn fork(history: &str) -> Option<Lsn> {
-    let lines = history.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
-    lines.last()?.split_whitespace().nth(1)?.parse().ok()
+    let mut lines = history.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
+    lines.next_back()?.split_whitespace().nth(1)?.parse().ok()
 }
 
 #[cfg(test)]
