@@ -69,6 +69,14 @@ impl Client {
         }
     }
 
+    /// The same before anything of the batch was sent: nobody carries it out any more.
+    pub(super) fn after_unsent(&mut self, ended: Ended) -> Result<(), Leaving> {
+        self.flow.writing = false;
+        self.flow.open = self.batch.end != Some(End::Ready);
+        self.forget_batch();
+        self.after(ended)
+    }
+
     /// While idle: the server connection that a pinned or open session holds has ended.
     pub(super) fn server_ended(&mut self, ended: Ended) -> Leaving {
         let node = self.node.map_or_else(|| "?".into(), |node| self.cluster.node_name(node));
