@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::monitor::{Verdict, roles};
-use crate::topology::{GtidList, GtidState, History, NodeSet, Role};
+use crate::topology::{Decree, GtidList, GtidState, History, NodeSet, Role};
 use std::sync::Arc;
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
@@ -81,7 +81,7 @@ fn a_former_primary_that_comes_back_is_neither_primary_nor_replica() {
     assert_eq!(found, ["unknown", "primary", "replica"]);
     let back = [claims(1, "0-1-100"), claims(2, "0-1-100,0-2-105"), follows(3, 2)];
     for before in [verdict.reign, Reign::default()] {
-        let (found, verdict) = decide(&back, before, &Decree::Free);
+        let (found, verdict) = decide(&back, before);
         assert_eq!(found, ["fenced", "primary", "replica"], "{before:?}");
         assert!(verdict.because[0].contains("claims"), "{}", verdict.because[0]);
     }
@@ -109,8 +109,7 @@ fn a_replica_that_is_promoted_while_its_primary_is_gone_takes_over() {
 #[test]
 fn a_stranger_that_claims_it_while_the_primary_is_gone_does_not() {
     let before = Reign { followers: NodeSet::EMPTY, ..of_a() };
-    let (found, verdict) =
-        decide(&[silent(), claims(2, "0-1-40"), follows(3, 1)], before, &Decree::Free);
+    let (found, verdict) = decide(&[silent(), claims(2, "0-1-40"), follows(3, 1)], before);
     assert_eq!(found, ["unknown", "fenced", "replica"]);
     assert_eq!(verdict.reign.primary, before.primary);
 }
