@@ -4,7 +4,7 @@ use super::{Dispatch, Live, Wanted};
 use crate::pool::{self, Connector, Lease, Pool, PoolError};
 use crate::refusal::Refusal;
 use crate::route::{self, Ask, Because, Decision, Fallback, Known, Target, Wants};
-use crate::topology::{NodeId, NodeSet};
+use crate::topology::{NodeId, NodeSet, Snapshot};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -44,6 +44,23 @@ pub struct Choice<'a, C: Connector> {
     pub nodes: &'a [Arc<Pool<C>>],
 }
 
+/// What work still needs.
+enum Lack {
+    /// A node, for this reason, and why the last one could not be reached.
+    Node(Because, Option<(NodeId, String)>),
+    /// An answer of this replica to the monitor that is younger than the connection to it.
+    Answer(NodeId),
+}
+
+impl Lack {
+    fn because(&self) -> Because {
+        match self {
+            Lack::Node(because, _) => *because,
+            Lack::Answer(_) => Because::NoFreshReplica,
+        }
+    }
+}
+
 /// How long to wait at most before looking at the cluster again.
 const RECHECK: Duration = Duration::from_millis(100);
 
@@ -57,12 +74,14 @@ impl Dispatch {
         if self.is_paused() {
             return None;
         }
-        let now = Instant::now();
-        let decision = self.decide(errand, &self.live.load(), (now, now));
+        let (now, live, seen) = (Instant::now(), self.live.load(), self.monitor.published().load());
+        let decision = self.decide(errand, &live, &seen, (now, now));
         let Target::Node(node) = decision.to else { return None };
         let lease = choice.nodes[usize::from(node.0)].try_lease()?;
+        let holds = errand.wants != Wants::Read
+            || route::holds_for(&self.ask(errand, &live, now), seen.node(node), lease.opened());
         // A pause that began meanwhile may have counted without this lease.
-        if self.is_paused() {
+        if !holds || self.is_paused() {
             lease.give_back();
             return None;
         }
@@ -84,10 +103,11 @@ impl Dispatch {
         let started = Instant::now();
         let mut changes = None;
         loop {
-            let decision = self.decide(&errand, &live, (started, Instant::now()));
-            let primary = self.monitor.published().load().primary.map(Target::Node);
-            let replica = errand.wants == Wants::Read && Some(decision.to) != primary;
-            let cause = match decision.to {
+            // One look at the clock, so that what may no longer wait is also decided so.
+            let now = Instant::now();
+            let decision = self.decide_now(&errand, &live, (started, now));
+            let lacks = match decision.to {
+                Target::Nobody => Lack::Node(decision.because, None),
                 Target::Node(node) => match self.lease(choice, node).await {
                     // The reign ended while a connection was waited for: it is closed.
                     Ok(_) if self.is_deposed(node) => continue,
@@ -96,24 +116,35 @@ impl Dispatch {
                         self.while_paused().await;
                         continue;
                     }
-                    Ok(lease) => return Ok(Found { lease, decision, node }),
+                    Ok(lease) if self.still_holds(&errand, &live, started, &lease, node) => {
+                        return Ok(Found { lease, decision, node });
+                    }
+                    Ok(lease) => {
+                        lease.give_back();
+                        Lack::Answer(node)
+                    }
                     Err(PoolError::Connect(error)) if error.is_node_failure() => {
                         self.monitor.report_failure(node, &error.to_string());
-                        if replica {
+                        if errand.wants == Wants::Read && !self.is_primary(node) {
                             errand.avoid.insert(node);
                             continue;
                         }
-                        Some((node, error.to_string()))
+                        Lack::Node(decision.because, Some((node, error.to_string())))
                     }
                     Err(error) => return Err(self.pool_refusal(choice, node, error)),
                 },
-                Target::Nobody => None,
             };
-            let limit = self.patience(decision.because, &live);
-            let Some(left) = limit.checked_sub(started.elapsed()).filter(|l| !l.is_zero()) else {
-                return Err(self.gave_up(decision.because, cause, started.elapsed()));
+            let limit = self.patience(lacks.because(), &live);
+            let Some(left) = limit.checked_sub(now - started).filter(|l| !l.is_zero()) else {
+                match lacks {
+                    Lack::Answer(node) => errand.avoid.insert(node),
+                    Lack::Node(because, cause) => {
+                        return Err(self.gave_up(because, cause, now - started));
+                    }
+                }
+                continue;
             };
-            if decision.because == Because::NoFreshReplica {
+            if lacks.because() == Because::NoFreshReplica {
                 // Whoever waits shares the answers.
                 self.monitor.nudge();
             }
@@ -123,14 +154,46 @@ impl Dispatch {
         }
     }
 
-    fn decide(&self, errand: &Errand, live: &Live, (started, now): (Instant, Instant)) -> Decision {
+    /// Whether the node may answer the read over this connection, as it was seen last: waiting for
+    /// the connection took its time.
+    fn still_holds<C: Connector>(
+        &self,
+        errand: &Errand,
+        live: &Live,
+        started: Instant,
+        lease: &Lease<C>,
+        node: NodeId,
+    ) -> bool {
         let seen = self.monitor.published().load();
+        if errand.wants != Wants::Read || seen.primary == Some(node) {
+            return true;
+        }
+        let (ask, view) = (self.ask(errand, live, started), seen.node(node));
+        route::why_not(&ask, view, Instant::now()).is_none()
+            && route::holds_for(&ask, view, lease.opened())
+    }
+
+    fn is_primary(&self, node: NodeId) -> bool {
+        self.monitor.published().load().primary == Some(node)
+    }
+
+    fn decide_now(&self, errand: &Errand, live: &Live, times: (Instant, Instant)) -> Decision {
+        self.decide(errand, live, &self.monitor.published().load(), times)
+    }
+
+    fn decide(
+        &self,
+        errand: &Errand,
+        live: &Live,
+        seen: &Snapshot,
+        (started, now): (Instant, Instant),
+    ) -> Decision {
         let mut ask = self.ask(errand, live, started);
         let in_time = now.duration_since(started) < live.route.read_wait;
-        if !(in_time && route::may_wait_for_replica(&ask, &seen)) {
+        if !(in_time && route::may_wait_for_replica(&ask, seen)) {
             ask.fallback = live.route.fallback;
         }
-        route::route(&ask, &seen, now)
+        route::route(&ask, seen, now)
     }
 
     /// The question to the router: what is wanted, and what is configured where nothing is.

@@ -187,6 +187,7 @@ impl Picture {
                 Role::Primary => node.asked,
                 _ => node.fresh.as_ref().map(|(_, fresh)| *fresh),
             },
+            asked: node.asked.filter(|_| says.is_some()),
             away: node.silent_at,
             claimed_lag_us: says.and_then(|says| says.claimed_lag_us),
             trouble: says.and_then(|says| says.trouble.clone()),

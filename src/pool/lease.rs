@@ -252,8 +252,9 @@ impl<C: Connector> Pool<C> {
                     state.connecting -= 1;
                     state.opened += 1;
                 }
-                let expires = Instant::now() + jittered(settings.max_lifetime);
-                self.put_back(Held { conn, expires, generation });
+                let opened = Instant::now();
+                let expires = opened + jittered(settings.max_lifetime);
+                self.put_back(Held { conn, opened, expires, generation });
             }
             Err(error) => self.connect_failed(error).await,
         }

@@ -8,6 +8,8 @@ use std::time::Instant;
 /// A connection with what the pool must remember of it.
 pub(super) struct Held<T> {
     pub(super) conn: T,
+    /// When it was there, ready for a first statement.
+    pub(super) opened: Instant,
     /// When it is too old to be kept.
     pub(super) expires: Instant,
     /// The pool's generation it was opened in.
@@ -35,6 +37,14 @@ impl<C: Connector> Lease<C> {
     /// The connection, which the pool takes over again.
     pub(super) fn into_held(mut self) -> Option<Held<C::Conn>> {
         self.held.take()
+    }
+
+    /// When the connection was there, ready for a first statement.
+    pub fn opened(&self) -> Instant {
+        match &self.held {
+            Some(held) => held.opened,
+            None => unreachable!("a lease holds its connection until it is consumed"),
+        }
     }
 
     pub fn pool(&self) -> &Arc<Pool<C>> {

@@ -69,6 +69,16 @@ pub(super) fn bar(ask: &Ask<'_>, node: &NodeView) -> Option<Obstacle> {
     ask.avoid.contains(node.id).then_some(Obstacle::Failed)
 }
 
+/// Whether what was seen of the node holds for a connection that was opened at this instant.
+///
+/// A server that starts again shows less than before until it has replayed as much. A connection
+/// that lives and was there when the node was asked leads to the server that answered; one that was
+/// opened later may lead to the same server started anew.
+pub fn holds_for(ask: &Ask<'_>, node: &NodeView, opened: Instant) -> bool {
+    let any_age = ask.consistency == Consistency::Eventual && ask.after.is_none();
+    any_age || node.role == Role::Primary || node.asked.is_some_and(|asked| asked >= opened)
+}
+
 fn behind(ask: &Ask<'_>, node: &NodeView, oldest: Option<Instant>) -> Option<Obstacle> {
     let reaches = |after: &Position| node.position.as_ref().is_some_and(|p| p.reaches(after));
     if !ask.after.is_none_or(reaches) {

@@ -7,7 +7,7 @@ mod rules;
 mod wish;
 
 pub use choose::{may_wait_for_replica, route, why_not};
-pub use eligible::Obstacle;
+pub use eligible::{Obstacle, holds_for};
 pub use rules::{Caller, OwnRules, Rule};
 pub use wish::{PLACE_WORDS, Place, Places, Wish};
 

@@ -109,6 +109,8 @@ pub struct NodeView {
     /// Everything acknowledged before this instant of our own clock is visible here.
     /// `None`: unknown, which counts as too late for everyone.
     pub fresh_as_of: Option<Instant>,
+    /// When the question was sent that all this is the answer to; `None`: it did not answer.
+    pub asked: Option<Instant>,
     /// When it was last found not to answer: it may show less since than before.
     pub away: Option<Instant>,
     /// The server's own claim of its delay, in microseconds: shown, never routed by.

@@ -17,8 +17,8 @@ use faults::{Fault, Wires};
 use reader::{Course, Reader, Seen};
 use relay::Relay;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use support::dice::Dice;
 use support::proxy::{Running, proxy};
@@ -112,6 +112,7 @@ async fn break_things(servers: &Cluster, wires: &Wires, course: &Course) -> BTre
             course.calm.store(true, Ordering::Relaxed);
             sleep(Duration::from_millis(200)).await;
             course.calm.store(false, Ordering::Relaxed);
+            *course.fault.lock().expect("a sound mutex") = Some(fault);
             fault.happen(servers, wires, &mut dice).await;
             *happened.entry(fault).or_default() += 1;
         }
@@ -123,15 +124,10 @@ type Readers = Vec<(&'static str, &'static str, JoinHandle<Seen>)>;
 
 fn readers(running: &[Arc<Running>], course: &Arc<Course>) -> Readers {
     let mut readers = Vec::new();
-    for (fallback, running) in FALLBACKS.iter().zip(running) {
+    for (fallback, running) in FALLBACKS.into_iter().zip(running) {
         for level in LEVELS {
-            let reader = Reader {
-                level,
-                row: readers.len() + 1,
-                may_be_refused: *fallback == "error",
-                course: course.clone(),
-            };
-            readers.push((*fallback, level, tokio::spawn(reader.run(running.clone()))));
+            let reader = Reader { level, row: readers.len() + 1, fallback, course: course.clone() };
+            readers.push((fallback, level, tokio::spawn(reader.run(running.clone()))));
         }
     }
     readers
@@ -152,6 +148,7 @@ async fn no_read_is_older_than_its_level_allows() {
         stop: AtomicBool::new(false),
         calm: AtomicBool::new(false),
         reads: AtomicU64::new(0),
+        fault: Mutex::new(None),
     });
     let writer = tokio::spawn(write(running[0].clone(), course.clone()));
     let readers = readers(&running, &course);
@@ -163,11 +160,12 @@ async fn no_read_is_older_than_its_level_allows() {
         let mut seen = reader.await.expect("no read that is too old, and no error");
         seen.latencies.sort_unstable();
         println!(
-            "fallback {fallback:7} {level:8}: {:8} reads, {:5.1} % by replicas, {:4} refused; \
+            "fallback {fallback:7} {level:8}: {:8} reads, {:5.1} % by replicas, {:4} refused, {} ahead; \
              calm p50 {:5} us, p99 {:6} us",
             seen.reads,
             100.0 * seen.by_replicas as f64 / seen.sampled.max(1) as f64,
             seen.refused,
+            seen.ahead,
             percentile(&seen.latencies, 0.5),
             percentile(&seen.latencies, 0.99),
         );

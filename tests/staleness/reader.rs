@@ -1,11 +1,12 @@
 //! A client that reads at one level and knows what it must be shown.
 
 use crate::MAX_STALENESS;
-use crate::support::ask::words;
+use crate::faults::Fault;
+use crate::support::ask::{route, words};
 use crate::support::proxy::Running;
 use crate::truth::Truth;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio_postgres::{Client, SimpleQueryMessage};
 
@@ -19,6 +20,8 @@ pub struct Course {
     /// Nothing is broken on purpose now, so that latencies say something.
     pub calm: AtomicBool,
     pub reads: AtomicU64,
+    /// What is broken now, or was last.
+    pub fault: Mutex<Option<Fault>>,
 }
 
 /// What one reader saw.
@@ -27,8 +30,10 @@ pub struct Seen {
     pub reads: u64,
     pub by_replicas: u64,
     pub sampled: u64,
-    /// Refused because no replica was fresh enough, where that is the fallback.
+    /// Refused because no replica was fresh enough: at once, or after `pool.query_wait`.
     pub refused: u64,
+    /// Reads of the primary that did not show yet what a replica had shown before.
+    pub ahead: u64,
     pub latencies: Vec<Duration>,
 }
 
@@ -36,7 +41,7 @@ pub struct Reader {
     pub level: &'static str,
     /// Its own row.
     pub row: usize,
-    pub may_be_refused: bool,
+    pub fallback: &'static str,
     pub course: Arc<Course>,
 }
 
@@ -53,7 +58,7 @@ impl Reader {
         client.batch_execute(&level).await.expect("a level");
         let (mut seen, mut promise) = (Seen::default(), Promise { counter: 0, own: 0 });
         while !self.course.stop.load(Ordering::Relaxed) {
-            self.read(&client, &mut promise, &mut seen).await;
+            self.read(&running, &client, &mut promise, &mut seen).await;
             if seen.reads % 10 == 9 && self.level == "session" {
                 let add = format!("UPDATE marks SET n = n + 1 WHERE id = {}", self.row);
                 client.batch_execute(&add).await.expect("a write");
@@ -63,25 +68,39 @@ impl Reader {
         seen
     }
 
-    async fn read(&self, client: &Client, promise: &mut Promise, seen: &mut Seen) {
+    async fn read(
+        &self,
+        running: &Running,
+        client: &Client,
+        promise: &mut Promise,
+        seen: &mut Seen,
+    ) {
         let (asked, calm) = (Instant::now(), self.course.calm.load(Ordering::Relaxed));
         let (counter, own) = self.must_show(promise, asked);
         let answer = two_numbers(client, self.row).await;
         let took = asked.elapsed();
         let (read, read_own) = match answer {
             Ok(numbers) => numbers,
-            Err(error) if self.may_be_refused && error.contains("fresh") => {
+            Err(error) if self.fallback != "primary" && error.contains("fresh") => {
                 seen.refused += 1;
+                if self.fallback == "wait" {
+                    let nodes = running.admin("SHOW NODES").await;
+                    println!("{}: waited in vain for {took:?}: {nodes:?}", self.level);
+                }
                 return;
             }
             Err(error) => panic!("{}: {error}", self.level),
         };
         let level = self.level;
-        assert!(read >= counter, "{level}: {read} where {counter} had to be seen");
+        if read < counter && !self.was_ahead(client, read, promise, asked, seen).await {
+            let fault = *self.course.fault.lock().unwrap_or_else(PoisonError::into_inner);
+            let (route, nodes) = (route(client).await, running.admin("SHOW NODES").await);
+            panic!("{level}: {read}, {counter} had to be seen: {route:?}, {fault:?}; {nodes:?}");
+        }
         assert!(read_own >= own, "{level}: its own {read_own} after writing {own}");
         assert!(read <= self.course.truth.most(), "{level}: {read} was never written");
         if matches!(level, "session" | "strong" | "primary") {
-            promise.counter = read;
+            promise.counter = promise.counter.max(read);
         }
         seen.reads += 1;
         self.course.reads.fetch_add(1, Ordering::Relaxed);
@@ -92,6 +111,23 @@ impl Reader {
             seen.sampled += 1;
             seen.by_replicas += u64::from(by_replica(client).await);
         }
+    }
+
+    /// A replica showed a commit that the primary had not finished, which showed it later: nothing
+    /// that was acknowledged is missing.
+    async fn was_ahead(
+        &self,
+        client: &Client,
+        read: u64,
+        promise: &Promise,
+        asked: Instant,
+        seen: &mut Seen,
+    ) -> bool {
+        let acknowledged = self.course.truth.at(asked);
+        let unfinished =
+            read >= acknowledged && read < promise.counter && !by_replica(client).await;
+        seen.ahead += u64::from(unfinished);
+        unfinished
     }
 
     /// The least of the counter and of its own row that a read sent at `asked` may show.
@@ -120,6 +156,6 @@ async fn two_numbers(client: &Client, row: usize) -> Result<(u64, u64), String> 
 }
 
 async fn by_replica(client: &Client) -> bool {
-    let (node, _) = crate::support::ask::route(client).await;
+    let (node, _) = route(client).await;
     node != "a"
 }

@@ -16,7 +16,7 @@ use crate::pg::welcome::{self, Welcome};
 use crate::pg::wire;
 use crate::pool::Mode;
 use crate::refusal::Refusal;
-use crate::route::{Consistency, Known, Wants, Wish};
+use crate::route::{self, Consistency, Known, Wants, Wish};
 use crate::sql::Pin;
 use crate::topology::NodeSet;
 use bytes::{BufMut, BytesMut};
@@ -141,18 +141,23 @@ async fn greet(
     if let Some(known) = cluster.welcomes.get(pools, &params) {
         return Ok(known);
     }
-    let (avoid, turn) = (NodeSet::default(), cluster.turn());
-    let errand = Errand {
+    let turn = cluster.turn();
+    let from = |wish: Wish| Errand {
         wants: Wants::Read,
-        wanted: Wanted {
-            wish: Wish { consistency: Some(Consistency::Bounded), ..Wish::default() },
-            after: None,
-        },
+        wanted: Wanted { wish, after: None },
         known: Known::default(),
-        avoid,
+        avoid: NodeSet::default(),
         turn,
     };
-    let found = cluster.find(&pools.choice(), errand).await?;
+    let recent = Wish { consistency: Some(Consistency::Bounded), ..Wish::default() };
+    let found = match cluster.find(&pools.choice(), from(recent)).await {
+        // Reads may have to fail then; a login is none, and may be about to write.
+        Err(Refusal::NoFreshReplica { .. }) => {
+            let primary = Wish { place: Some(route::Place::Primary), ..Wish::default() };
+            cluster.find(&pools.choice(), from(primary)).await?
+        }
+        found => found?,
+    };
     let welcome = welcome::learn(found.lease, &params).await?;
     cluster.welcomes.put(pools, &params, welcome.clone());
     Ok(welcome)

@@ -1,7 +1,7 @@
 //! Routing, one sentence per rule.
 
 use super::*;
-use crate::route::Known;
+use crate::route::{Known, holds_for};
 use crate::sql::Why;
 use crate::topology::{Load, Lsn, NodeId, NodeSet, Position, Role, Timeline};
 use std::sync::Arc;
@@ -27,6 +27,7 @@ fn world(replicas: u8) -> World {
         near: true,
         position: None,
         fresh_as_of: Some(now),
+        asked: Some(now),
         away: None,
         claimed_lag_us: None,
         trouble: None,
@@ -352,4 +353,21 @@ fn a_read_after_a_position_goes_where_it_has_been_reached() {
         assert_eq!(world.ask(ask).0, node(2));
         assert_eq!(world.ask(Ask { after: Some(&at(11)), ..ask }).0, node(0));
     }
+}
+
+#[test]
+fn what_was_seen_of_a_replica_holds_for_connections_that_were_there() {
+    let world = world(1);
+    let (then, later) = (world.now, world.now + Duration::from_millis(1));
+    let holds = |level, node: usize, opened| {
+        let ask = Ask { consistency: level, ..read() };
+        holds_for(&ask, &world.seen.nodes[node], opened)
+    };
+    for level in [Consistency::Bounded, Consistency::Session, Consistency::Strong] {
+        assert!(holds(level, 1, then), "{level:?}");
+        // The server may have started again in between.
+        assert!(!holds(level, 1, later), "{level:?}");
+        assert!(holds(level, 0, later), "the primary misses nothing");
+    }
+    assert!(holds(Consistency::Eventual, 1, later));
 }
