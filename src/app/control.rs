@@ -116,7 +116,7 @@ impl Console {
         }
         for (cluster, configured, users) in others {
             cluster.users.replace(users);
-            let live = wire::live(configured, |_| None);
+            let live = wire::live(configured, |mark| cluster.classifier.mark(mark));
             cluster.reconfigure(live, wire::mysql::policy(configured), configured.pool.clone());
             let weights = weights(&cluster.monitor, configured);
             let monitor = cluster.monitor.clone();

@@ -12,7 +12,7 @@ use crate::pg::listen::Hub;
 use crate::pg::registry::{self, ClientEntry, ServerEntry};
 use crate::pg::statement::Statement;
 use crate::pool::{self, Mode};
-use crate::sql::{Used, Why};
+use crate::sql::Counted;
 use crate::topology::{NodeView, Role};
 use crate::view::{self, ClientState, PoolLimits, ServerState};
 use std::sync::Arc;
@@ -40,7 +40,7 @@ pub(super) fn draw(console: &Console) -> view::Proxy {
         proxy.stats.push(stats(&cluster.name, &cluster.counters));
         proxy.listening.extend(cluster.hubs.all().iter().map(|hub| listening(cluster, hub)));
         proxy.prepared.extend(prepared(cluster));
-        proxy.shapes.extend(shapes(cluster));
+        proxy.shapes.extend(shapes(&cluster.name, cluster.classifier.used()));
         proxy.catalogs.extend(cluster.catalogs.shown().iter().map(|shown| catalog(cluster, shown)));
         let pools = cluster.all_pools();
         proxy.pools.extend(pools.iter().flat_map(|pools| pool_views(cluster, pools)));
@@ -132,12 +132,11 @@ fn node(node: &NodeView, now: Instant) -> view::Node {
 /// Shapes that are shown of each cluster.
 const MOST_SHAPES: usize = 500;
 
-fn shapes(cluster: &Cluster) -> Vec<view::Shape> {
-    let mut used = cluster.classifier.used();
+fn shapes(cluster: &Arc<str>, mut used: Vec<Counted>) -> Vec<view::Shape> {
     used.sort_by_key(|(_, _, used)| std::cmp::Reverse(used.primary + used.replicas));
     used.truncate(MOST_SHAPES);
-    let shape = |(shape, primary, used): (String, Option<Why>, Used)| view::Shape {
-        cluster: cluster.name.clone(),
+    let shape = |(shape, primary, used): Counted| view::Shape {
+        cluster: cluster.clone(),
         shape,
         kind: primary.map_or("read", |why| why.name()),
         primary: used.primary,

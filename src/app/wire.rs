@@ -4,6 +4,7 @@ pub(super) mod mysql;
 
 use crate::config::{self, ClientTlsMode, ServerTlsMode};
 use crate::dispatch::{self, Dispatch, Live};
+use crate::door::gate::Gate;
 use crate::failover;
 use crate::monitor::{self, Member};
 use crate::net::tls::{self, ALPN_POSTGRESQL, Authorities, ClientMode, ServerMode, TlsError};
@@ -52,6 +53,7 @@ pub(super) fn engine(settings: &config::Settings, tasks: Tasks) -> Result<Engine
         settings: engine::Settings { login_timeout: settings.listen.login_timeout },
         clusters,
         servers,
+        gate: Gate::new(settings.listen.proxy_protocol.clone()),
         acceptor: acceptor(&settings.tls, &mut authorities)?,
         mock: Mock::random().map_err(|_| WireError::NoRandom)?,
         keys,

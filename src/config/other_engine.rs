@@ -5,7 +5,6 @@ use super::reading::Reading;
 use crate::door::Method;
 use crate::door::rules::Action;
 use crate::pg::replication::Destination;
-use crate::route::Fallback;
 
 /// `path`: `clusters.NAME`.
 pub(super) fn check(path: &str, cluster: &Cluster, reading: &mut Reading<'_>) {
@@ -25,15 +24,6 @@ pub(super) fn check(path: &str, cluster: &Cluster, reading: &mut Reading<'_>) {
             let hint = "set \"password\", \"trust\" or \"reject\"".to_string();
             reading.wrong(&format!("{path}.auth.rules[{number}].method"), says, Some(hint));
         }
-    }
-    let not_yet = "is not built yet for MySQL and MariaDB";
-    if !cluster.route.rules.is_empty() {
-        let hint = "remove it: clusters.NAME.route.consistency is for all of its reads".to_string();
-        reading.wrong(&format!("{path}.route.rules"), not_yet, Some(hint));
-    }
-    if cluster.route.fallback == Fallback::Wait {
-        let hint = "set \"primary\" or \"error\"".to_string();
-        reading.wrong(&format!("{path}.route.fallback"), not_yet, Some(hint));
     }
     if cluster.auth.auth_query.is_some() {
         let hint = "list the users in users or users_file".to_string();

@@ -19,8 +19,9 @@ options! {
         /// misses nothing older than max_staleness; "session": such a replica that also shows
         /// all that the session did and has seen; "strong": a replica that shows all that was
         /// acknowledged to anybody before the read arrived; "primary": never a replica.
-        /// SET tidegate.consistency changes it for a session, and a comment in front of a
-        /// statement for that one: /* tidegate: consistency=strong */ SELECT …
+        /// SET tidegate.consistency changes it for a session (MySQL, MariaDB:
+        /// SET @tidegate_consistency), and a comment in front of a statement for that one:
+        /// /* tidegate: consistency=strong */ SELECT …
         key consistency: route::Consistency = "session";
         /// How old the data of a replica may be at most, by this proxy's own clock.
         key max_staleness: Duration = "1s" => .limits(1, DAY);
@@ -50,7 +51,8 @@ options! {
         key user: Option<String> => .example("reports");
         /// In which database. None: in any.
         key database: Option<String> => .example("billing");
-        /// Under which application_name. None: under any.
+        /// Under which application_name (MySQL, MariaDB: the attribute program_name of the
+        /// connection). None: under any.
         key application_name: Option<String> => .example("nightly");
         /// Which relation is read, as "name" or "schema.name". None: any.
         key relation: Option<String> => .example("audit_log").restart();
@@ -69,7 +71,7 @@ options! {
 impl Rule {
     /// What marks the statements that it is for; none: it is for all.
     pub fn marks(&self) -> impl Iterator<Item = Mark> {
-        let statement = self.statement.as_deref().and_then(Mark::statement);
+        let statement = self.statement.as_deref().map(Mark::statement);
         self.relation.as_deref().map(Mark::relation).into_iter().chain(statement)
     }
 }
@@ -145,7 +147,8 @@ pub(super) fn check(path: &str, cluster: &Cluster, reading: &mut Reading<'_>) {
             let hint = format!("one of: {}", places.words());
             reading.wrong(&format!("{at}.to"), "is no place here", Some(hint));
         }
-        if rule.statement.as_deref().is_some_and(|text| Mark::statement(text).is_none()) {
+        let dialect = if cluster.engine.is_postgres() { Mark::is_postgres } else { Mark::is_mysql };
+        if !rule.marks().all(|mark| dialect(&mark)) {
             let hint = "give it as an application sends it".to_string();
             reading.wrong(&format!("{at}.statement"), "is no statement", Some(hint));
         }

@@ -5,6 +5,7 @@ use super::choices::{ClientTlsMode, Format, Level};
 use super::cluster::Cluster;
 use super::schema::options;
 use super::secret::Secret;
+use crate::door::rules::Networks;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -73,6 +74,10 @@ options! {
         /// connects within 0.4 s after that may have to wait for a second. Sockets that systemd
         /// passes (LISTEN_FDS) do without this, and without the wait.
         key reuse_port: bool = "false" => .restart();
+        /// Networks of load balancers that say by the PROXY protocol (version 1 or 2) for whom they
+        /// connect to postgres and mysql: connections from there have to begin with it, and count
+        /// as those of whom it names, for auth.rules and limits, too. None: from nowhere.
+        key proxy_protocol: Option<Networks> => .example("[\"10.0.0.0/24\"]").restart();
         /// How long a client may take from its connection to the end of its login.
         key login_timeout: Duration = "15s" => .limits(100, HOUR).restart();
     }

@@ -4,7 +4,7 @@ use super::{Dispatch, Live, Wanted};
 use crate::pool::{self, Connector, Lease, Pool, PoolError};
 use crate::refusal::Refusal;
 use crate::route::{self, Ask, Because, Decision, Fallback, Known, Target, Wants};
-use crate::topology::{NodeId, NodeSet, Snapshot};
+use crate::topology::{NodeId, NodeSet, Position, Snapshot};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,8 @@ pub struct Errand {
     /// What its user wants of a read, beyond what the cluster is configured for.
     pub wanted: Wanted,
     pub known: Known,
+    /// See [`Ask::wrote`].
+    pub wrote: Option<Arc<Position>>,
     /// Nodes that failed it already.
     pub avoid: NodeSet,
     /// Its turn among equal nodes: [`Dispatch::turn`], the same for all looks at one errand, or
@@ -205,6 +207,7 @@ impl Dispatch {
             consistency: wish.consistency.unwrap_or(live.route.consistency),
             max_staleness: wish.max_staleness.unwrap_or(live.route.max_staleness),
             known: errand.known,
+            wrote: errand.wrote.as_deref(),
             after: errand.wanted.after.as_deref(),
             arrived: started,
             avoid: errand.avoid,

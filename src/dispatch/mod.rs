@@ -19,7 +19,7 @@ use crate::monitor::Handle;
 use crate::pool::{self, Budget, Slot};
 use crate::refusal::Refusal;
 use crate::route::{self, Because, Places, Wants};
-use crate::topology::{NodeId, NodeSet, Role};
+use crate::topology::{NodeId, NodeSet, Position, Role};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -118,6 +118,13 @@ impl Dispatch {
     pub fn is_replaceable(&self, node: NodeId) -> bool {
         let seen = self.monitor.published().load();
         matches!(seen.node(node).role, Role::Unknown(_)) && seen.primary().is_some()
+    }
+
+    /// All that is written here has one order: who has a transaction has all before it.
+    pub fn has_one_order(&self) -> bool {
+        let seen = self.monitor.published().load();
+        let position = seen.primary().and_then(|primary| primary.position.as_ref());
+        position.is_some_and(Position::has_one_order)
     }
 
     /// Work begins on `node`.

@@ -1,5 +1,7 @@
 //! The gate of one engine: who comes in, and how all leave when the process ends.
 
+use super::rules::Networks;
+use crate::net::proxied::{ProxiedError, read_header};
 use crate::refusal::Refusal;
 use crate::registry::Presence;
 use crate::task::Stop;
@@ -19,6 +21,8 @@ const NEWCOMER: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]
 pub struct Gate {
+    /// Who speaks for others, and says so by the PROXY protocol.
+    speakers: Option<Networks>,
     /// Connections that are not clients yet.
     arriving: AtomicUsize,
     /// No new transactions; running ones may finish.
@@ -82,6 +86,28 @@ pub fn outcome<T>(
 }
 
 impl Gate {
+    pub fn new(speakers: Option<Networks>) -> Gate {
+        Gate { speakers, ..Gate::default() }
+    }
+
+    /// Where the connection from `address` comes from: who speaks for others says for whom.
+    pub async fn origin(
+        &self,
+        tcp: &mut TcpStream,
+        address: SocketAddr,
+    ) -> Result<SocketAddr, Stopped> {
+        let known = |networks: &Networks| networks.has(address.ip().to_canonical());
+        if !self.speakers.as_ref().is_some_and(known) {
+            return Ok(address);
+        }
+        match read_header(tcp).await {
+            Ok(from) => Ok(from.unwrap_or(address)),
+            // Such as a look whether the port is open.
+            Err(ProxiedError::Io(_)) => Err(Stopped::Quietly),
+            Err(error) => Err(Refusal::Protocol(error.to_string()).into()),
+        }
+    }
+
     /// Accepts connections until told to stop; each is one of `serve`'s.
     pub async fn listen<F: Future<Output = ()> + Send + 'static>(
         self: Arc<Gate>,

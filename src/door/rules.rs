@@ -91,7 +91,7 @@ impl Names {
 }
 
 impl Networks {
-    fn has(&self, address: IpAddr) -> bool {
+    pub fn has(&self, address: IpAddr) -> bool {
         match self {
             Networks::Any => true,
             Networks::Listed(nets) => nets.iter().any(|net| net.contains(&address)),

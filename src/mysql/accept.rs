@@ -86,6 +86,9 @@ impl Arriving {
         if late {
             return Err(Refusal::ShuttingDown.into());
         }
+        if let Some(tcp) = &mut self.plain {
+            self.address = engine.gate.origin(tcp, self.address).await?;
+        }
         let id = engine.clients.reserve();
         let greeting = self.greet(engine, id).await?;
         let response = self.hear(engine).await?;

@@ -2,9 +2,13 @@
 
 mod change;
 mod loss;
+mod ours;
 mod perform;
 mod ready;
 mod settle;
+mod statement;
+mod wait;
+mod wish;
 
 use super::cluster::{Cluster, PoolKey, UserPools};
 use super::engine::Engine;
@@ -12,9 +16,11 @@ use super::exchange::give_back;
 use super::refuse;
 use super::registry::{ClientEntry, ClientState, Pin};
 use super::server::{self, Lease};
+use super::session::Session;
+use super::session::asked::Asked;
 use super::session::command::{Head, Plan, look};
 use super::session::relay::Relay;
-use super::session::{Asked, Session};
+use super::wire::command::Command;
 use super::wire::ok::put_error;
 use super::wire::reply::Kind;
 use super::wire::status;
@@ -94,6 +100,16 @@ pub(super) enum Leaving {
     Told,
 }
 
+/// What a command about a statement is answered with.
+fn answer_of(command: Command) -> Option<Kind> {
+    match command {
+        Command::StmtSendLongData => None,
+        Command::StmtFetch => Some(Kind::Rows),
+        Command::StmtReset => Some(Kind::Ok),
+        _ => Some(Kind::Results),
+    }
+}
+
 impl Client {
     pub(super) fn new(engine: Arc<Engine>, arrived: Arrived) -> Client {
         Client {
@@ -144,14 +160,21 @@ impl Client {
             Plan::Kill { query, id } => Box::pin(self.kill(head, query, id)).await,
             Plan::Unknown => self.turn_away_unknown(head)?,
             Plan::Ping if self.link.is_none() => self.say_ok(head),
-            Plan::Ping => self.perform(head, Some(Kind::Ok), Asked::Plain).await?,
+            Plan::Ping => self.perform(head, Some(Kind::Ok), Asked::default()).await?,
+            Plan::Close(id) if !self.session.keeps => self.close_statement(head, id),
             // The statement that it means is nowhere.
-            Plan::Close(_) | Plan::Forward(None) if self.link.is_none() && head.is_whole => {
+            Plan::Close(_) if self.link.is_none() => self.input.advance(head.len),
+            Plan::Close(_) => self.perform(head, None, Asked::default()).await?,
+            Plan::Statement(command, id) if !self.session.keeps => {
+                self.use_statement(head, command, id).await?;
+            }
+            Plan::Statement(Command::StmtSendLongData, _)
+                if self.link.is_none() && head.is_whole =>
+            {
                 self.input.advance(head.len);
             }
-            Plan::Close(id) => {
-                self.session.closes(id);
-                self.perform(head, None, Asked::Plain).await?;
+            Plan::Statement(command, _) => {
+                self.perform(head, answer_of(command), Asked::default()).await?;
             }
             Plan::Reset if self.link.is_none() => {
                 self.session.reset();
@@ -160,14 +183,11 @@ impl Client {
             Plan::Reset => self.reset(head).await?,
             Plan::SetOption => {
                 self.session.pins.add(Pin::Setting);
-                self.perform(head, Some(Kind::Ok), Asked::Plain).await?;
+                self.perform(head, Some(Kind::Ok), Asked::default()).await?;
             }
-            Plan::Text { prepares } => {
-                let asked = self.understand(head, prepares);
-                let kind = if prepares { Kind::Prepared } else { Kind::Results };
-                self.perform(head, Some(kind), asked).await?;
-            }
-            Plan::Forward(kind) => self.perform(head, kind, Asked::Plain).await?,
+            Plan::Query => self.query(head).await?,
+            Plan::Prepare => self.prepare(head).await?,
+            Plan::Forward(kind) => self.perform(head, kind, Asked::default()).await?,
         }
         self.let_go().await?;
         self.entry.note(self.session.in_transaction(), self.pin());
@@ -272,7 +292,10 @@ impl Client {
         self.entry.set_state(ClientState::Idle);
         if let Some(node) = self.node.take() {
             let is_primary = !self.cluster.is_replica(node);
-            self.session.known.answered(node, is_primary, Instant::now());
+            self.session.answered(node, is_primary, Instant::now());
+            if self.session.wrote.is_some() && !self.cluster.has_one_order() {
+                self.session.wrote = None;
+            }
             self.cluster.end(node);
         }
         self.entry.link.clear()

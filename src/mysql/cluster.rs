@@ -3,6 +3,7 @@
 use super::auth::{ServerSecret, UserTable};
 use super::connect::{COLLATION, Node};
 use super::server::MyConnector;
+use super::statement::Statements;
 use super::wire::handshake::Greeting;
 use crate::dispatch::{Choice, Dispatch, Live};
 use crate::door::Policy;
@@ -26,7 +27,7 @@ pub enum Flavour {
 }
 
 impl Flavour {
-    fn dialect(self) -> Dialect {
+    pub fn dialect(self) -> Dialect {
         match self {
             Flavour::Mysql => Dialect::MySql,
             Flavour::Mariadb => Dialect::MariaDb,
@@ -50,6 +51,7 @@ pub struct Cluster {
     pub throttle: Throttle,
     pub policy: ArcSwap<Policy>,
     pub classifier: Classifier,
+    pub(super) statements: Statements,
     dispatch: Dispatch,
     pools: Mutex<HashMap<PoolKey, Arc<UserPools>>>,
 }
@@ -95,7 +97,7 @@ pub struct Parts {
     pub nodes: Vec<Arc<Node>>,
     pub users: UserTable,
     pub policy: Policy,
-    pub sql: crate::sql::Settings,
+    pub classifier: Classifier,
     pub dispatch: Dispatch,
 }
 
@@ -108,7 +110,8 @@ impl Cluster {
             users: parts.users,
             throttle: Throttle::default(),
             policy: ArcSwap::from_pointee(parts.policy),
-            classifier: Classifier::new(parts.flavour.dialect(), &parts.sql),
+            classifier: parts.classifier,
+            statements: Statements::default(),
             dispatch: parts.dispatch,
             pools: Mutex::default(),
         }

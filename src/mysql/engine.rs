@@ -30,6 +30,7 @@ pub struct Parts {
     pub login_timeout: Duration,
     pub clusters: Vec<Arc<Cluster>>,
     pub servers: Arc<Registry<ServerEntry>>,
+    pub gate: Gate,
     pub acceptor: Option<Acceptor>,
 }
 
@@ -41,7 +42,7 @@ impl Engine {
             clients: Arc::new(Registry::starting_at(FIRST_CLIENT)),
             servers: parts.servers,
             acceptor: parts.acceptor,
-            gate: Arc::default(),
+            gate: Arc::new(parts.gate),
         }
     }
 

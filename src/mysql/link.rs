@@ -3,7 +3,7 @@
 use super::wire::column::{column_name, text_row};
 use super::wire::command::{Command, put_command};
 use super::wire::ok::Fault;
-use super::wire::reply::{Kind, Part, Reply};
+use super::wire::reply::{Kind, Part, Prepared, Reply};
 use super::wire::{self, HEADER, WireError};
 use crate::net::{Stream, with_scratch};
 use bytes::{Buf, BytesMut};
@@ -28,6 +28,8 @@ pub struct Link {
     pub status: u16,
     /// What session tracking told with the answers to the last questions of our own.
     pub told: Vec<u8>,
+    /// What was prepared by them.
+    pub prepared: Option<Prepared>,
 }
 
 #[derive(Clone, Debug, Error)]
@@ -72,6 +74,7 @@ impl Link {
             is_mariadb: greeting.is_mariadb(),
             status: greeting.status,
             told: Vec::new(),
+            prepared: None,
         }
     }
 
@@ -182,6 +185,7 @@ impl Link {
         }
         self.status = answer.status.unwrap_or(self.status);
         self.told = std::mem::take(&mut answer.told);
+        self.prepared = answer.prepared.take();
         match answer.fault.take() {
             Some(fault) => Err(LinkError::Fault(fault)),
             None => Ok(answer),
@@ -197,6 +201,7 @@ struct Answer {
     fault: Option<Fault>,
     status: Option<u16>,
     told: Vec<u8>,
+    prepared: Option<Prepared>,
 }
 
 impl Answer {
@@ -233,7 +238,8 @@ impl Answer {
             Part::File => {
                 return Err(WireError::Unexpected { first: payload[0], place: "our own question" });
             }
-            Part::Definition { .. } | Part::Prepared(_) | Part::Text => {}
+            Part::Prepared(prepared) => self.prepared = Some(prepared),
+            Part::Definition { .. } | Part::Text => {}
         }
         Ok(())
     }

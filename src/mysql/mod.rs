@@ -14,4 +14,5 @@ mod refuse;
 pub mod registry;
 pub mod server;
 mod session;
+mod statement;
 pub mod wire;

@@ -49,8 +49,12 @@ pub enum Pin {
     TableLock,
     /// PREPARE
     SqlPrepare,
-    /// A statement that the client prepared and has not closed.
+    /// Statements that the client prepared before it changed by what they are understood.
     PreparedStatement,
+    /// Rows of a statement's cursor wait at the server.
+    Cursor,
+    /// A long value was sent ahead of its EXECUTE.
+    LongData,
     /// HANDLER … OPEN
     Handler,
     Xa,
@@ -77,7 +81,7 @@ pub enum Pin {
 
 impl Pin {
     /// In the order of their numbers.
-    pub const ALL: [Pin; 20] = [
+    pub const ALL: [Pin; 22] = [
         Pin::None,
         Pin::Mode,
         Pin::UserVariable,
@@ -86,6 +90,8 @@ impl Pin {
         Pin::TableLock,
         Pin::SqlPrepare,
         Pin::PreparedStatement,
+        Pin::Cursor,
+        Pin::LongData,
         Pin::Handler,
         Pin::Xa,
         Pin::Code,
@@ -111,6 +117,8 @@ impl Pin {
             Pin::TableLock => "table_lock",
             Pin::SqlPrepare => "sql_prepare",
             Pin::PreparedStatement => "prepared_statement",
+            Pin::Cursor => "cursor",
+            Pin::LongData => "long_data",
             Pin::Handler => "handler",
             Pin::Xa => "xa",
             Pin::Code => "code",

@@ -5,10 +5,11 @@ use super::connect::{ConnectError, Login, Node};
 use super::link::{Link, LinkError, Row};
 use super::registry::ServerEntry;
 use super::session::tracked::{self, Variables};
+use super::statement::Statement;
 use super::wire::command::{Command, put_command};
 use super::wire::reply::Kind;
 use crate::pool::{self, Connector, Settings};
-use crate::registry::Registration;
+use crate::registry::{Recent, Registration};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,6 +35,10 @@ pub struct Server {
     pub(super) last_insert_id: u64,
     /// It is in another schema than it was opened with.
     pub(super) strayed: bool,
+    /// Its numbers of statements, by ours.
+    pub(super) prepared: Recent<u32>,
+    /// How many of them it may have.
+    max_prepared: usize,
 }
 
 /// Opens connections to one node as one user, the way one kind of client needs them.
@@ -87,6 +92,8 @@ impl MyConnector {
             variables: Arc::default(),
             last_insert_id: 0,
             strayed: false,
+            prepared: Recent::default(),
+            max_prepared: self.settings.load().max_prepared,
         })
     }
 }
@@ -222,11 +229,51 @@ impl Server {
     pub(super) fn was_reset(&mut self) {
         (self.tracks, self.reads_only, self.last_insert_id) = (false, false, 0);
         self.variables = Arc::default();
+        self.prepared.clear();
     }
 
     /// Nobody can leave a schema without entering another one.
     pub(super) fn is_lost_to_its_pool(&self) -> bool {
         self.strayed && self.database.is_none()
+    }
+}
+
+impl Server {
+    /// Prepares a statement here, in the schema that it was prepared in first; the session is in
+    /// `schema`. Answers with the number that it has here.
+    pub(super) async fn prepare(
+        &mut self,
+        statement: &Statement,
+        schema: &str,
+    ) -> Result<u32, LinkError> {
+        let there = &*statement.content.surroundings.schema;
+        // Without a schema every name that needs one has one.
+        let moves = !there.is_empty() && !schema.is_empty() && there != schema;
+        let out = &mut self.link.out;
+        let mut owed = vec![Kind::Prepared];
+        if moves {
+            put_command(out, Command::InitDb, there.as_bytes());
+            owed = vec![Kind::Ok, Kind::Prepared, Kind::Ok];
+        }
+        put_command(out, Command::StmtPrepare, &statement.content.text);
+        if moves {
+            put_command(out, Command::InitDb, schema.as_bytes());
+        }
+        self.link.converse(&owed).await?;
+        let number = self.link.prepared.take().ok_or(LinkError::Closed)?.statement;
+        self.has_prepared(statement.id, number);
+        Ok(number)
+    }
+
+    /// It has a statement by this number of its own; one that it has twice is closed.
+    pub(super) fn has_prepared(&mut self, id: u64, number: u32) {
+        let spare = match self.prepared.get(id) {
+            Some(_) => Some(number),
+            None => self.prepared.add(id, number, self.max_prepared).map(|(_, number)| number),
+        };
+        if let Some(number) = spare {
+            put_command(&mut self.link.out, Command::StmtClose, &number.to_le_bytes());
+        }
     }
 }
 

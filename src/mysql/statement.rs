@@ -87,7 +87,9 @@ impl Statements {
     pub(super) fn share(&self, content: Content, analysis: Arc<Analysis>) -> Arc<Statement> {
         let known = self.shared.get(&content);
         // What a rule or a refusal made of it since is a statement of its own.
-        if let Some(known) = known.filter(|known| Arc::ptr_eq(&known.analysis, &analysis) || known.analysis == analysis) {
+        if let Some(known) = known
+            .filter(|known| Arc::ptr_eq(&known.analysis, &analysis) || known.analysis == analysis)
+        {
             return known;
         }
         let statement = Arc::new(Statement {

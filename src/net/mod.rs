@@ -1,6 +1,7 @@
 //! Sockets without any knowledge of what they carry.
 
 pub mod leave;
+pub mod proxied;
 mod scratch;
 mod socket;
 mod stream;

@@ -80,9 +80,16 @@ impl Arriving {
     async fn log_in(
         &mut self,
         (engine, late): (&Arc<Engine>, bool),
-        tcp: TcpStream,
+        mut tcp: TcpStream,
         address: SocketAddr,
     ) -> Result<Entered, Stopped> {
+        let address = match engine.gate.origin(&mut tcp, address).await {
+            Ok(address) => address,
+            Err(stopped) => {
+                self.stream = Some(Stream::Plain(tcp));
+                return Err(stopped);
+            }
+        };
         let hello = self.negotiate(engine, tcp).await?;
         let asked = Asked::read(hello)?;
         if late {

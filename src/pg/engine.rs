@@ -37,6 +37,7 @@ pub struct Parts {
     pub settings: Settings,
     pub clusters: Vec<Arc<Cluster>>,
     pub servers: Arc<Registry<ServerEntry>>,
+    pub gate: Gate,
     pub acceptor: Option<Acceptor>,
     pub mock: Mock,
     pub keys: Arc<KeyCache>,
@@ -54,7 +55,7 @@ impl Engine {
             mock: parts.mock,
             keys: parts.keys,
             tasks: parts.tasks,
-            gate: Arc::default(),
+            gate: Arc::new(parts.gate),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Prepared statements, shared by all clients of a cluster that prepare the same bytes.
 
+use crate::registry::Recent;
 use crate::sql::{self, Analysis, Hint, Why};
 use bytes::Bytes;
 use equivalent::Equivalent;
@@ -261,9 +262,7 @@ pub enum Slot {
 /// Which statements one server connection has.
 #[derive(Clone, Debug, Default)]
 pub struct OnServer {
-    /// Statement id -> when it was used last.
-    named: HashMap<u64, u64, foldhash::fast::RandomState>,
-    clock: u64,
+    named: Recent<()>,
     /// The statement in the unnamed slot.
     pub unnamed: Option<u64>,
     /// Statements whose types here are not what clients were told.
@@ -275,14 +274,7 @@ pub struct OnServer {
 impl OnServer {
     /// True when the server has it; it counts as used.
     pub fn has(&mut self, id: u64) -> bool {
-        self.clock += 1;
-        match self.named.get_mut(&id) {
-            Some(used) => {
-                *used = self.clock;
-                true
-            }
-            None => false,
-        }
+        self.named.get(id).is_some()
     }
 
     /// Puts a statement, or none, into the unnamed slot; answers with how to take it back.
@@ -292,23 +284,16 @@ impl OnServer {
 
     /// Notes a statement; answers with the one to be closed when there are more than `limit`.
     pub fn add(&mut self, id: u64, limit: usize) -> Option<u64> {
-        self.clock += 1;
-        self.named.insert(id, self.clock);
-        if self.named.len() <= limit {
-            return None;
-        }
-        let oldest = self.named.iter().min_by_key(|(_, used)| **used).map(|(id, _)| *id)?;
-        self.named.remove(&oldest);
-        Some(oldest)
+        self.named.add(id, (), limit).map(|(id, ())| id)
     }
 
     /// Notes again a statement that was not closed after all.
     pub fn keep(&mut self, id: u64) {
-        self.named.insert(id, self.clock);
+        self.named.add(id, (), usize::MAX);
     }
 
     pub fn remove(&mut self, id: u64) {
-        self.named.remove(&id);
+        self.named.remove(id);
     }
 
     /// Notes that this copy has other types than clients were told.
@@ -329,7 +314,7 @@ impl OnServer {
     }
 
     pub fn ids(&self) -> impl Iterator<Item = u64> {
-        self.named.keys().chain(&self.differing).copied()
+        self.named.numbers().chain(self.differing.iter().copied())
     }
 
     /// The server has none any more.

@@ -1,8 +1,10 @@
 //! A table of what lives now, by number.
 
 mod presence;
+mod recent;
 
 pub use presence::{ClientState, Link, Presence};
+pub use recent::Recent;
 
 use parking_lot::Mutex;
 use std::collections::HashMap;

@@ -94,7 +94,9 @@ fn behind(ask: &Ask<'_>, node: &NodeView, oldest: Option<Instant>) -> Option<Obs
         Consistency::Eventual => None,
         Consistency::Bounded | Consistency::Session if !shows(oldest) => Some(Obstacle::TooOld),
         Consistency::Bounded => None,
-        Consistency::Session if !shows(ask.known.primary) => Some(Obstacle::OwnWrites),
+        Consistency::Session if !shows(ask.known.primary) && !ask.wrote.is_some_and(reaches) => {
+            Some(Obstacle::OwnWrites)
+        }
         Consistency::Session if steps_back(ask, node, shows) => Some(Obstacle::StepBack),
         Consistency::Session => None,
         Consistency::Strong => (!shows(Some(ask.arrived))).then_some(Obstacle::NotSince),

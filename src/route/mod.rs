@@ -105,6 +105,9 @@ pub struct Ask<'a> {
     pub consistency: Consistency,
     pub max_staleness: Duration,
     pub known: Known,
+    /// The session's last answer was that of its own write, which is here: whoever has it has all
+    /// that the session did and saw before.
+    pub wrote: Option<&'a Position>,
     /// A position that it must see, which came from another session.
     pub after: Option<&'a Position>,
     /// When the read arrived.

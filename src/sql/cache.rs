@@ -160,9 +160,9 @@ pub(super) fn with_front<T>(work: impl FnOnce(&mut Front) -> T) -> T {
     FRONT.with(|front| work(&mut front.borrow_mut()))
 }
 
-impl Shapes {
+impl<A: Clone> Shapes<A> {
     /// All answers, with their shapes.
-    pub(super) fn answers(&self) -> impl Iterator<Item = (Arc<Shape>, Arc<Analysis>)> {
+    pub(super) fn answers(&self) -> impl Iterator<Item = (Arc<Shape<A>>, Arc<A>)> {
         self.all.iter().filter_map(|(key, shape)| Some((key.0, shape.answer.clone()?)))
     }
 }

@@ -1,6 +1,5 @@
 //! The way of a text: shape, cache, and on a miss the grammar.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::analysis::{Analysis, Step, Why};
@@ -9,9 +8,9 @@ use super::catalog::{Catalog, raw::Raw};
 use super::classify::classify;
 use super::functions::{FunctionNames, Functions};
 use super::lexer;
-use super::mark::{Mark, marks};
+use super::mark::{Mark, Marks};
 use super::names::Names;
-use super::usage::{Sum, Used};
+use super::usage::{Counted, summed};
 
 /// How statements are classified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +46,7 @@ impl Default for Settings {
 pub struct Classifier {
     shapes: Shapes,
     functions: Functions,
-    marks: Vec<Mark>,
+    marks: Marks,
     max_statement: usize,
     unseen: Arc<Analysis>,
 }
@@ -55,7 +54,7 @@ pub struct Classifier {
 impl Classifier {
     /// The number of this mark.
     pub fn mark(&self, wanted: &Mark) -> Option<u8> {
-        self.marks.iter().position(|mark| mark == wanted).and_then(|at| u8::try_from(at).ok())
+        self.marks.number(wanted)
     }
 
     pub fn new(settings: &Settings) -> Classifier {
@@ -67,7 +66,7 @@ impl Classifier {
                 &settings.harmless_functions.0,
                 &settings.harmful_functions.0,
             ),
-            marks: settings.marks.clone(),
+            marks: Marks::new(&settings.marks),
             max_statement: settings.max_statement,
             unseen: Arc::new(unseen),
         }
@@ -108,9 +107,7 @@ impl Classifier {
         keep: bool,
     ) -> Arc<Analysis> {
         let mut answer = classify(sql, Names { functions: &self.functions, catalog });
-        if !self.marks.is_empty() {
-            answer.analysis.marks = marks(sql, shape_of(&front.text), &self.marks);
-        }
+        answer.analysis.marks = self.marks.of(sql, shape_of(&front.text));
         if keep && answer.by_shape {
             answer.analysis.usage = Some(Arc::default());
         }
@@ -144,16 +141,11 @@ impl Classifier {
     /// The shapes that were used, with why they go to the primary and what was counted of each.
     ///
     /// A shape is kept once for each catalog it was judged by: here it is one if the answer is.
-    pub fn used(&self) -> Vec<(String, Option<Why>, Used)> {
-        let mut sums = HashMap::<_, Sum>::new();
-        for (shape, analysis) in self.shapes.answers() {
-            if let Some(usage) = &analysis.usage {
-                let text = printable(shape.text());
-                sums.entry((text, analysis.primary)).or_default().add(usage);
-            }
-        }
-        let used = sums.into_iter().filter(|(_, sum)| !sum.is_empty());
-        used.map(|((shape, primary), sum)| (shape, primary, sum.used())).collect()
+    pub fn used(&self) -> Vec<Counted> {
+        let answers = self.shapes.answers();
+        summed(answers.filter_map(|(shape, analysis)| {
+            Some((printable(shape.text()), analysis.primary, analysis.usage.clone()?))
+        }))
     }
 
     pub fn stats(&self) -> Stats {

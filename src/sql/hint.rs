@@ -30,7 +30,8 @@ pub fn hint(sql: &[u8]) -> Option<Hint> {
 
 /// The inside of the comment that `rest` begins with, and what follows it.
 fn comment(rest: &[u8]) -> Option<(&[u8], &[u8])> {
-    if let Some(line) = rest.strip_prefix(b"--") {
+    // Where `#` begins no comment, it begins no statement either.
+    if let Some(line) = rest.strip_prefix(b"--").or_else(|| rest.strip_prefix(b"#")) {
         let end = line.iter().position(|b| matches!(b, b'\n' | b'\r')).unwrap_or(line.len());
         return Some(line.split_at(end));
     }
@@ -77,6 +78,7 @@ mod tests {
             "/* tidegate: consistency=strong, route=b */ SELECT 1",
             "  /*tidegate:consistency=strong route='b'*/SELECT 1",
             "-- tidegate: Consistency=strong,route=b\nSELECT 1",
+            "# tidegate: consistency=strong, route=b\nSELECT 1",
             "/* by us */ /* tidegate: consistency=strong */ -- tidegate: route=b",
             "/* /* nested */ */ /* tidegate: consistency=strong,route=b */",
         ] {

@@ -9,7 +9,7 @@ pub enum Mark {
     /// It mentions this relation, in this schema or, written without one, in any.
     Relation { schema: Option<Box<str>>, name: Box<str> },
     /// It is this one, but for its literals.
-    Shape(Box<[u8]>),
+    Statement(Box<str>),
 }
 
 impl Mark {
@@ -23,30 +23,109 @@ impl Mark {
         }
     }
 
-    /// The shape of a statement; `None` if it has none.
-    pub fn statement(text: &str) -> Option<Mark> {
-        let mut shape = Vec::new();
-        lexer::shape(text.trim_end_matches([';', ' ', '\n']).as_bytes(), &mut shape)?;
-        (!shape.is_empty()).then(|| Mark::Shape(shape.into()))
+    /// It may end with a semicolon.
+    pub fn statement(text: &str) -> Mark {
+        Mark::Statement(text.trim_end_matches([';', ' ', '\n']).into())
     }
-}
 
-/// Which of `marks` fit the text `sql` of this shape: bit n for the nth.
-pub(super) fn marks(sql: &[u8], shape: &[u8], marks: &[Mark]) -> u64 {
-    let shape = shape.strip_suffix(b";").unwrap_or(shape);
-    let mut found = 0;
-    for (bit, mark) in marks.iter().enumerate() {
-        if matches!(mark, Mark::Shape(wanted) if **wanted == *shape) {
-            found |= 1 << bit;
+    /// It has a shape in PostgreSQL's dialect.
+    pub fn is_postgres(&self) -> bool {
+        match self {
+            Mark::Relation { .. } => true,
+            Mark::Statement(text) => shape_of(text).is_some(),
         }
     }
-    if marks.iter().any(|mark| matches!(mark, Mark::Relation { .. })) {
-        found |= relations(sql, marks);
+
+    /// It has a shape in MySQL's and MariaDB's dialect.
+    pub fn is_mysql(&self) -> bool {
+        match self {
+            Mark::Relation { .. } => true,
+            Mark::Statement(text) => super::mysql::has_shape(text),
+        }
     }
-    found
+
+    /// It is the relation `name` of this schema; `None`: the text says none.
+    pub(super) fn names(&self, schema: Option<&str>, name: &str) -> bool {
+        match self {
+            Mark::Relation { schema: wanted, name: relation } => {
+                **relation == *name
+                    && wanted.as_deref().is_none_or(|wanted| schema.is_none_or(|is| is == wanted))
+            }
+            Mark::Statement(_) => false,
+        }
+    }
 }
 
-fn relations(sql: &[u8], marks: &[Mark]) -> u64 {
+/// Marks with the shapes that statements of one dialect have: bit n stands for the nth mark.
+#[derive(Debug)]
+pub(super) struct Marked {
+    pub(super) all: Vec<(Mark, Option<Box<[u8]>>)>,
+}
+
+impl Marked {
+    pub(super) fn new(all: &[Mark], shape: impl Fn(&str) -> Option<Box<[u8]>>) -> Marked {
+        let shaped = |mark: &Mark| match mark {
+            Mark::Statement(text) => (mark.clone(), shape(text)),
+            Mark::Relation { .. } => (mark.clone(), None),
+        };
+        Marked { all: all.iter().map(shaped).collect() }
+    }
+
+    /// The number of this mark.
+    pub(super) fn number(&self, wanted: &Mark) -> Option<u8> {
+        let at = self.all.iter().position(|(mark, _)| mark == wanted);
+        at.and_then(|at| u8::try_from(at).ok())
+    }
+
+    /// Those of a statement of this shape.
+    pub(super) fn of_shape(&self, shape: &[u8]) -> u64 {
+        let shape = shape.strip_suffix(b";").unwrap_or(shape);
+        self.bits(|_, wanted| wanted.is_some_and(|wanted| *wanted == *shape))
+    }
+
+    /// Those of the relation `name` of this schema.
+    pub(super) fn of_relation(&self, schema: Option<&str>, name: &str) -> u64 {
+        self.bits(|mark, _| mark.names(schema, name))
+    }
+
+    pub(super) fn has_relations(&self) -> bool {
+        self.all.iter().any(|(mark, _)| matches!(mark, Mark::Relation { .. }))
+    }
+
+    fn bits(&self, fits: impl Fn(&Mark, Option<&[u8]>) -> bool) -> u64 {
+        let bits =
+            self.all.iter().enumerate().filter(|(_, (mark, shape))| fits(mark, shape.as_deref()));
+        bits.fold(0, |found, (bit, _)| found | 1 << bit)
+    }
+}
+
+fn shape_of(text: &str) -> Option<Box<[u8]>> {
+    let mut shape = Vec::new();
+    lexer::shape(text.as_bytes(), &mut shape)?;
+    (!shape.is_empty()).then(|| shape.into())
+}
+
+/// The marks that PostgreSQL's grammar looks for.
+#[derive(Debug)]
+pub(super) struct Marks(Marked);
+
+impl Marks {
+    pub(super) fn new(all: &[Mark]) -> Marks {
+        Marks(Marked::new(all, shape_of))
+    }
+
+    pub(super) fn number(&self, wanted: &Mark) -> Option<u8> {
+        self.0.number(wanted)
+    }
+
+    /// Which fit the text `sql` of this shape.
+    pub(super) fn of(&self, sql: &[u8], shape: &[u8]) -> u64 {
+        let relations = if self.0.has_relations() { relations(sql, &self.0) } else { 0 };
+        self.0.of_shape(shape) | relations
+    }
+}
+
+fn relations(sql: &[u8], marks: &Marked) -> u64 {
     let tree = std::str::from_utf8(sql).ok().and_then(parse);
     let mut found = 0;
     for stmt in tree.iter().flat_map(|tree| tree.stmts()) {
@@ -61,23 +140,11 @@ fn relations(sql: &[u8], marks: &[Mark]) -> u64 {
         each(plain, |node| {
             if let Node::RangeVar(table) = node {
                 let (schema, name) = (table.schemaname(), table.relname().unwrap_or_default());
-                found |= named(schema, name, marks);
+                found |= marks.of_relation(schema, name);
             }
         });
     }
     found
-}
-
-fn named(schema: Option<&str>, name: &str, marks: &[Mark]) -> u64 {
-    let fits = |mark: &Mark| match mark {
-        Mark::Relation { schema: wanted, name: relation } => {
-            **relation == *name
-                && wanted.as_deref().is_none_or(|wanted| schema.is_none_or(|is| is == wanted))
-        }
-        Mark::Shape(_) => false,
-    };
-    let bits = marks.iter().enumerate().filter(|(_, mark)| fits(mark));
-    bits.fold(0, |found, (bit, _)| found | 1 << bit)
 }
 
 #[cfg(test)]
@@ -88,11 +155,11 @@ mod tests {
         let all = [
             Mark::relation("audit"),
             Mark::relation("shop.orders"),
-            Mark::statement("SELECT a FROM t WHERE a = 1;").expect("a shape"),
+            Mark::statement("SELECT a FROM t WHERE a = 1;"),
         ];
         let mut shape = Vec::new();
         lexer::shape(sql.as_bytes(), &mut shape).expect("a shape");
-        marks(sql.as_bytes(), &shape, &all)
+        Marks::new(&all).of(sql.as_bytes(), &shape)
     }
 
     #[test]

@@ -37,4 +37,4 @@ pub use classifier::{Classifier, Settings};
 pub use functions::FunctionNames;
 pub use hint::{Hint, hint};
 pub use mark::Mark;
-pub use usage::{Usage, Used};
+pub use usage::{Counted, Usage};

@@ -1,5 +1,8 @@
 //! How often statements of one shape ran, where, and how long they took.
 
+use super::Why;
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -73,7 +76,7 @@ impl Usage {
 
 /// What one or several counters said.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Sum {
+struct Sum {
     primary: u64,
     replicas: u64,
     retries: u64,
@@ -83,7 +86,7 @@ pub(super) struct Sum {
 }
 
 impl Sum {
-    pub(super) fn add(&mut self, usage: &Usage) {
+    fn add(&mut self, usage: &Usage) {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         self.primary += of(&usage.primary);
         self.replicas += of(&usage.replicas);
@@ -96,11 +99,11 @@ impl Sum {
     }
 
     /// Whether nothing ran.
-    pub(super) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.primary + self.replicas == 0
     }
 
-    pub(super) fn used(&self) -> Used {
+    fn used(&self) -> Used {
         let longest = Duration::from_micros(self.longest);
         let micros = self.micros.checked_div(self.primary + self.replicas).unwrap_or(0);
         Used {
@@ -124,6 +127,19 @@ impl Sum {
         });
         Duration::from_micros(1 << bucket.unwrap_or(0))
     }
+}
+
+/// A shape for people, why it needs the primary, and what was counted of it.
+pub type Counted = (String, Option<Why>, Used);
+
+/// Sums up the counters of what is one shape to people; what never ran is left out.
+pub(super) fn summed(all: impl Iterator<Item = (String, Option<Why>, Arc<Usage>)>) -> Vec<Counted> {
+    let mut sums = HashMap::<_, Sum>::new();
+    for (shape, primary, usage) in all {
+        sums.entry((shape, primary)).or_default().add(&usage);
+    }
+    let used = sums.into_iter().filter(|(_, sum)| !sum.is_empty());
+    used.map(|((shape, primary), sum)| (shape, primary, sum.used())).collect()
 }
 
 #[cfg(test)]

@@ -94,6 +94,16 @@ impl Position {
         postgres(text).or_else(maria).or_else(mysql)
     }
 
+    /// Whatever has a transaction of this history has all before it, too. MariaDB's domains are
+    /// histories beside one another; MySQL's numbers may come in any order.
+    pub fn has_one_order(&self) -> bool {
+        match self {
+            Position::Postgres { .. } => true,
+            Position::MariaDb(gtids) => gtids.domains() <= 1,
+            Position::MySql(_) => false,
+        }
+    }
+
     /// Both are of one database system, if not of one history; of one engine, where systems have
     /// no identifier.
     pub fn is_akin(&self, other: &Position) -> bool {
@@ -197,6 +207,13 @@ mod tests {
             assert!(!one.contains(other));
             assert_eq!(one.bytes_behind(other), None);
         }
+    }
+
+    #[test]
+    fn several_domains_have_no_order_together() {
+        let maria = |list: &str| Position::MariaDb(Arc::new(list.parse().unwrap()));
+        assert!(maria("0-1-5").has_one_order() && !maria("0-1-5,1-1-7").has_one_order());
+        assert!(!Position::MySql(Arc::new("".parse().unwrap())).has_one_order());
     }
 
     #[test]

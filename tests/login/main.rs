@@ -13,6 +13,7 @@ mod limits;
 mod lookup;
 mod methods;
 mod other_user;
+mod proxied;
 mod refused;
 mod rules;
 mod secrets;

@@ -44,6 +44,16 @@ pub(crate) struct Running {
 
 /// A proxy with these further sections of the cluster, such as `[clusters.test.pool]`.
 pub(crate) async fn proxy(cluster: &Cluster, pool: &str, more: &str) -> Running {
+    proxy_that(cluster, "", pool, more).await
+}
+
+/// The same with a further key of `[listen]`.
+pub(crate) async fn proxy_that(
+    cluster: &Cluster,
+    listens: &str,
+    pool: &str,
+    more: &str,
+) -> Running {
     let files = tempfile::tempdir().unwrap();
     let secret = |name: &str, text: &str| {
         let path = files.path().join(name);
@@ -56,6 +66,7 @@ pub(crate) async fn proxy(cluster: &Cluster, pool: &str, more: &str) -> Running 
     let mut text = String::from(
         "[listen]\nmysql = \"127.0.0.1:0\"\nconsole = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\n",
     );
+    writeln!(text, "{listens}").unwrap();
     text.push_str("[clusters.test]\nengine = \"mariadb\"\nnodes = [\n");
     for node in cluster.nodes() {
         writeln!(text, "{{ name = \"{}\", address = \"{}\" }},", node.name(), node.address())

@@ -1,8 +1,11 @@
 //! Logins of clients: by each method, and turned away with the servers' own words.
 
 use super::fixture::{APP, PASSWORD, one_server, proxy, value};
+use super::raw::Raw;
 use mysql_async::prelude::Queryable;
 use mysql_async::{ChangeUserOpts, Conn, Error, Opts};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 fn words(error: Error) -> String {
     match error {
@@ -69,4 +72,23 @@ async fn another_user_may_take_over_a_connection() {
     assert_eq!(who, "stored@% none");
     let wrong = ChangeUserOpts::default().with_pass(Some("wrong".into()));
     assert!(words(conn.change_user(wrong).await.unwrap_err()).starts_with("1045"));
+}
+
+#[tokio::test]
+async fn a_client_is_known_by_the_address_that_a_balancer_tells() {
+    let server = one_server().await;
+    let speakers = "proxy_protocol = [\"127.0.0.0/8\"]";
+    let proxy = super::fixture::proxy_that(&server, speakers, "", "").await;
+    let mut tcp = TcpStream::connect(proxy.mysql).await.unwrap();
+    tcp.write_all(b"PROXY TCP4 192.0.2.7 192.0.2.1 40000 6033\r\n").await.unwrap();
+    let _raw = Raw::over(tcp, 0).await;
+    let clients = proxy.proxy.console.mysql.clients.all();
+    let addresses: Vec<String> = clients.iter().map(|c| c.address.to_string()).collect();
+    assert_eq!(addresses, ["192.0.2.7:40000"]);
+    let mut tcp = TcpStream::connect(proxy.mysql).await.unwrap();
+    tcp.write_all(b"not a header").await.unwrap();
+    let mut told = Vec::new();
+    tcp.read_to_end(&mut told).await.unwrap();
+    let told = String::from_utf8_lossy(&told);
+    assert!(told.contains("does not begin with a header"), "{told}");
 }

@@ -14,7 +14,12 @@ pub(crate) struct Raw(TcpStream);
 impl Raw {
     /// Logs in as the application with exactly these capabilities beside those of the login.
     pub(crate) async fn connect(address: SocketAddr, capabilities: u32) -> Raw {
-        let mut raw = Raw(TcpStream::connect(address).await.unwrap());
+        Raw::over(TcpStream::connect(address).await.unwrap(), capabilities).await
+    }
+
+    /// The same over a connection on which something was said before.
+    pub(crate) async fn over(tcp: TcpStream, capabilities: u32) -> Raw {
+        let mut raw = Raw(tcp);
         let greeting = Greeting::parse(&raw.packet().await).unwrap();
         let secret = ServerSecret::password(Secret::new(PASSWORD));
         let login = capability::PROTOCOL_41

@@ -97,20 +97,6 @@ async fn what_cannot_move_keeps_the_connection_and_says_why() {
 }
 
 #[tokio::test]
-async fn a_prepared_statement_keeps_the_connection_until_it_is_closed() {
-    let server = one_server().await;
-    let proxy = proxy(&server, ONE, "").await;
-    let mut a = proxy.connect().await;
-    let statement = a.prep("SELECT ? + 1").await.unwrap();
-    assert_eq!(pin(&proxy, &a), "prepared_statement");
-    let sum: Option<i64> = a.exec_first(&statement, (41,)).await.unwrap();
-    assert_eq!(sum, Some(42));
-    a.close(statement).await.unwrap();
-    a.query_drop("DO 1").await.unwrap();
-    assert_eq!((pin(&proxy, &a), proxy.servers().0), ("", 0));
-}
-
-#[tokio::test]
 async fn what_a_session_inserted_has_its_own_number() {
     let server = one_server().await;
     server.sql("CREATE TABLE test.ids (id int AUTO_INCREMENT PRIMARY KEY, n int)").await.unwrap();

@@ -84,6 +84,7 @@ impl Watch {
             arrived: Instant::now(),
             wants: Wants::Read,
             place: Place::Anywhere,
+            wrote: None,
             after: None,
             consistency: Consistency::Bounded,
             max_staleness,

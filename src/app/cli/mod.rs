@@ -10,7 +10,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// A replication-aware proxy for PostgreSQL: pooling, and reads from replicas that are
+/// A replication-aware proxy for PostgreSQL, MySQL and MariaDB: pooling, and reads from replicas that are
 /// provably fresh enough.
 #[derive(Debug, Parser)]
 #[command(name = "tidegate", version, disable_help_subcommand = true)]
@@ -90,13 +90,12 @@ pub fn main() -> ExitCode {
         Command::Switchover { change } => reign::switchover(&change),
         Command::Failover { change, force } => reign::failover(&change, force),
         Command::Unlatch { of } => reign::unlatch(&of),
-        Command::Demo { engine: DemoEngine::Postgres, check } => demo::demo(check),
-        Command::Demo { engine: DemoEngine::Mariadb, .. } => {
-            eprintln!(
-                "tidegate: there is no MariaDB demo yet: this release speaks PostgreSQL only"
-            );
-            eprintln!("hint: tidegate demo postgres");
-            ExitCode::FAILURE
+        Command::Demo { engine, check } => {
+            let engine = match engine {
+                DemoEngine::Postgres => demo::Engine::Postgres,
+                DemoEngine::Mariadb => demo::Engine::Mariadb,
+            };
+            demo::demo(engine, check)
         }
         Command::Version => print(&format!("tidegate {}\n", env!("CARGO_PKG_VERSION"))),
         Command::Reference => print(&config::reference()),

@@ -3,13 +3,13 @@
 //! No step depends on how fast the machine is: each waits for a state, and judges by counters.
 
 use super::DemoError;
+use super::client::Client;
 use super::stage::Stage;
-use super::workload::{self, CLIENTS, ClientError};
+use super::workload::CLIENTS;
 use crate::view::{self, Node};
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 use thiserror::Error;
-use tokio_postgres::{Client, SimpleQueryMessage};
 
 /// How long a step may take on a machine that is busy otherwise.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -58,26 +58,28 @@ impl Script<'_> {
             .map(|n| format!("{} {} at {}", n.name, n.role, n.address))
             .collect();
         self.say(&format!("ok: {}", seen.join(", ")))?;
-        let at = ["postgres", "console", "http"].map(|d| format!("{d} {}", self.stage.address(d)));
+        let names = [self.stage.engine.listener().0, "console", "http"];
+        let at = names.map(|name| format!("{name} {}", self.stage.address(name)));
         self.say(&format!("ok: the proxy listens: {}", at.join(", ")))?;
         Ok(())
     }
 
     async fn write_and_read_back(&mut self) -> Result<(), DemoError> {
-        let client = workload::connect(self.stage.address("postgres")).await?;
-        ask(&client, "CREATE TABLE notes (text text)").await?;
-        ask(&client, "INSERT INTO notes VALUES ('high tide')").await?;
-        let route = ask(&client, "SHOW tidegate.last_route").await?;
+        let (engine, [door, ..]) = (self.stage.engine, self.stage.doors());
+        let mut client = Client::connect(engine, door).await?;
+        client.ask("CREATE TABLE notes (text varchar(80))").await?;
+        client.ask("INSERT INTO notes VALUES ('high tide')").await?;
+        let route = client.ask(engine.last_route()).await?;
         self.expect(route.contains("(write)"), "a write went to the primary", &route)?;
         let read = "SELECT text FROM notes";
-        ask(&client, "BEGIN").await?;
-        let found = ask(&client, read).await?;
-        ask(&client, "COMMIT").await?;
+        client.ask("BEGIN").await?;
+        let found = client.ask(read).await?;
+        client.ask("COMMIT").await?;
         self.expect(found == "high tide", "a transaction reads it back from the primary", &found)?;
         self.stage.servers.caught_up().await?;
-        let found = ask(&client, read).await?;
+        let found = client.ask(read).await?;
         self.expect(found == "high tide", "once replayed, a read gives it back", &found)?;
-        let route = ask(&client, "SHOW tidegate.last_route").await?;
+        let route = client.ask(engine.last_route()).await?;
         self.expect(route.contains("(fresh_replica)"), "that read went to a replica", &route)?;
         let share = self.reads_go_to(&["b", "c"], &[]).await?;
         self.say(&format!("ok: reads are spread over both replicas: {share}"))?;
@@ -86,8 +88,8 @@ impl Script<'_> {
 
     async fn stop_and_resume_replay(&mut self) -> Result<(), DemoError> {
         self.say("replay is stopped on c; the workload goes on writing …")?;
-        let (c, bound) = (self.stage.servers.replica(1), Duration::from_secs(1));
-        c.pause_replay().await?;
+        let (c, bound) = (1, Duration::from_secs(1));
+        self.stage.servers.pause_replay(c).await?;
         let view = self
             .until("c is staler than reads may be", |view| {
                 node(view, "c").is_some_and(|n| n.staleness.is_none_or(|age| age > bound))
@@ -100,16 +102,16 @@ impl Script<'_> {
         ))?;
         let share = self.reads_go_to(&["b"], &["c"]).await?;
         self.say(&format!("ok: reads left c: {share}"))?;
-        c.resume_replay().await?;
+        self.stage.servers.resume_replay(c).await?;
         let share = self.reads_go_to(&["b", "c"], &[]).await?;
         self.say(&format!("ok: replay goes on, and reads came back: {share}"))?;
         Ok(())
     }
 
     async fn kill_and_restart(&mut self) -> Result<(), DemoError> {
-        let (before, b) = (self.stage.workload.tally(), self.stage.servers.replica(0));
+        let (before, b) = (self.stage.workload.tally(), 0);
         self.say("b is killed under load …")?;
-        b.kill();
+        self.stage.servers.kill(b);
         self.until("b is known to be gone", |view| {
             node(view, "b").is_some_and(|n| &*n.role == "unknown")
         })
@@ -125,7 +127,7 @@ impl Script<'_> {
             what,
             &after.last_error.map_or(seen.clone(), |e| format!("{seen}; {e}")),
         )?;
-        b.start().await?;
+        self.stage.servers.start_again(b).await?;
         let share = self.reads_go_to(&["b", "c"], &[]).await?;
         self.say(&format!("ok: b runs again, and reads came back: {share}"))?;
         Ok(())
@@ -210,14 +212,4 @@ fn reads(view: &view::Proxy, name: &str) -> u64 {
 fn describe(node: &Node) -> String {
     let reason = node.reason.as_deref().map_or_else(String::new, |r| format!(" ({r})"));
     format!("{} {}{reason}, staleness {:?}", node.name, node.role, node.staleness)
-}
-
-/// The first value of the answer, as text.
-async fn ask(client: &Client, statement: &str) -> Result<String, ClientError> {
-    let answer = client.simple_query(statement).await?;
-    let value = answer.iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_string),
-        _ => None,
-    });
-    Ok(value.unwrap_or_default())
 }

@@ -1,7 +1,9 @@
 //! `tidegate demo`: a throwaway cluster, the proxy, a workload, and a look at all of it.
 
 mod check;
+mod client;
 mod screen;
+mod servers;
 mod show;
 mod stage;
 mod workload;
@@ -9,6 +11,7 @@ mod workload;
 use super::run::{RunError, runtime};
 use crate::lab::LabError;
 use indicatif::ProgressBar;
+pub(super) use servers::Engine;
 use stage::Stage;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
@@ -26,7 +29,7 @@ enum DemoError {
     #[error("the configuration of the demo:\n{0}")]
     Config(#[from] crate::config::Problems),
     #[error("a statement through the proxy failed: {0}")]
-    Client(#[from] workload::ClientError),
+    Client(#[from] client::ClientError),
     #[error("{0}")]
     Io(#[from] io::Error),
     #[error("{0}")]
@@ -36,9 +39,9 @@ enum DemoError {
 }
 
 /// Shows the proxy at work until somebody ends it; with `check`, runs the scripted scenario.
-pub(super) fn demo(check: bool) -> ExitCode {
+pub(super) fn demo(engine: Engine, check: bool) -> ExitCode {
     let ended = match runtime(0) {
-        Ok(runtime) => runtime.block_on(perform(check)),
+        Ok(runtime) => runtime.block_on(perform(engine, check)),
         Err(error) => Err(error.into()),
     };
     match ended {
@@ -54,13 +57,13 @@ pub(super) fn demo(check: bool) -> ExitCode {
 
 /// Whatever way this ends, servers and folder are gone: they belong to the `Stage`, or to the
 /// future that is making it.
-async fn perform(check: bool) -> Result<(), DemoError> {
+async fn perform(engine: Engine, check: bool) -> Result<(), DemoError> {
     let mut end = End::watch()?;
-    let waiting = progress("starting a primary and two streaming replicas");
+    let waiting = progress("starting a primary and two replicas");
     // Both branches are cancel-safe: what a half-made stage owns goes with it.
     let stage = tokio::select! {
         () = end.told() => return Err(DemoError::Interrupted),
-        stage = Box::pin(Stage::set()) => stage?,
+        stage = Box::pin(Stage::set(engine)) => stage?,
     };
     waiting.finish_and_clear();
     // Both branches are cancel-safe.

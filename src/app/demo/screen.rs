@@ -1,5 +1,6 @@
 //! What the demo shows, as text: pure functions of two looks at the proxy.
 
+use super::servers::Engine;
 use super::workload::Tally;
 use crate::view::{Node, Proxy};
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ pub(super) struct Scene<'a> {
     pub before: &'a Proxy,
     pub now: &'a Proxy,
     pub tally: &'a Tally,
+    pub engine: Engine,
     /// For applications, the console, HTTP.
     pub doors: [SocketAddr; 3],
     pub folder: &'a Path,
@@ -72,7 +74,8 @@ pub(super) fn frame(scene: &Scene<'_>) -> Vec<String> {
     let version = now.clusters.iter().flat_map(|c| &c.nodes).find_map(|n| n.version.as_deref());
     let mut lines = vec![
         format!(
-            "tidegate demo, PostgreSQL {}, {} s; Ctrl-C ends it and leaves nothing behind",
+            "tidegate demo, {} {}, {} s; Ctrl-C ends it and leaves nothing behind",
+            scene.engine.name(),
             version.unwrap_or("?"),
             scene.running.as_secs()
         ),
@@ -121,16 +124,20 @@ pub(super) fn doors(scene: &Scene<'_>) -> Vec<String> {
     let [proxy, console, http] = scene.doors;
     let psql = |at: SocketAddr| format!("psql -h {} -p {} -U postgres", at.ip(), at.port());
     let mut lines = vec![
-        format!("applications: {} postgres    (then: SHOW tidegate.last_route;)", psql(proxy)),
+        format!(
+            "applications: {}    (then: {};)",
+            scene.engine.at(proxy),
+            scene.engine.last_route()
+        ),
         format!("console:      {} tidegate    (then: SHOW HELP;)", psql(console)),
         format!("metrics:      curl http://{http}/metrics    (and /healthz, /readyz)"),
         format!("servers:      {}", scene.folder.display()),
     ];
     let replica = scene.now.clusters.iter().flat_map(|c| &c.nodes).find(|n| &*n.role == "replica");
     if let Some((name, Ok(at))) = replica.map(|n| (&n.name, n.address.parse())) {
-        let stop = "-c 'SELECT pg_wal_replay_pause()'";
-        lines.push(format!("try:          {} {stop}    (reads leave {name};", psql(at)));
-        lines.push("              pg_wal_replay_resume() brings them back)".into());
+        let (stop, go_on) = scene.engine.replay();
+        lines.push(format!("try:          {} {stop}    (reads leave {name};", scene.engine.at(at)));
+        lines.push(format!("              {go_on} brings them back)"));
     }
     lines
 }

@@ -24,7 +24,8 @@ pub(super) async fn show(stage: &Stage) -> Result<(), DemoError> {
             before: &before.0,
             now: &now.0,
             tally: &tally,
-            doors: ["postgres", "console", "http"].map(|name| stage.address(name)),
+            engine: stage.engine,
+            doors: stage.doors(),
             folder: stage.servers.folder(),
         };
         shown.draw(&scene)?;

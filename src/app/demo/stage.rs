@@ -1,11 +1,11 @@
 //! What the demo stands on: three servers in a temporary folder, the proxy, the workload.
 
 use super::DemoError;
-use super::workload::{self, Workload};
+use super::servers::{Engine, Servers};
+use super::workload::Workload;
 use crate::admin::Control;
 use crate::app::run::{Proxy, RunError};
 use crate::config;
-use crate::lab::postgres::{Cluster, cluster};
 use crate::view;
 use std::fmt::Write;
 use std::fs;
@@ -18,24 +18,24 @@ const CLUSTER: &str = "demo";
 pub(super) struct Stage {
     pub workload: Workload,
     proxy: Proxy,
-    pub servers: Cluster,
+    pub servers: Servers,
+    pub engine: Engine,
 }
 
 impl Stage {
     /// Starts the servers, the proxy in front of them, and the workload through it.
-    pub(super) async fn set() -> Result<Stage, DemoError> {
-        let mut servers = cluster().replicas(2);
-        for statement in workload::TABLES {
-            servers = servers.sql(statement);
-        }
-        let servers = servers.start().await?;
+    pub(super) async fn set(engine: Engine) -> Result<Stage, DemoError> {
+        let servers = Servers::start(engine).await?;
         servers.caught_up().await?;
-        let proxy = proxy(&servers).await?;
+        let proxy = proxy(engine, &servers).await?;
         for cluster in &proxy.console.engine.clusters {
             cluster.monitor.settled().await;
         }
-        let workload = Workload::start(address(&proxy, "postgres"));
-        Ok(Stage { workload, proxy, servers })
+        for cluster in &proxy.console.mysql.clusters {
+            cluster.monitor.settled().await;
+        }
+        let workload = Workload::start(engine, address(&proxy, engine.listener().0));
+        Ok(Stage { workload, proxy, servers, engine })
     }
 
     /// The proxy as it is now.
@@ -43,7 +43,12 @@ impl Stage {
         self.proxy.console.view()
     }
 
-    /// Where a listener listens: `postgres`, `console` or `http`.
+    /// Where applications connect, the console, HTTP.
+    pub(super) fn doors(&self) -> [SocketAddr; 3] {
+        [self.engine.listener().0, "console", "http"].map(|name| self.address(name))
+    }
+
+    /// Where a listener listens.
     pub(super) fn address(&self, listener: &str) -> SocketAddr {
         address(&self.proxy, listener)
     }
@@ -61,32 +66,33 @@ fn address(proxy: &Proxy, listener: &str) -> SocketAddr {
 }
 
 /// Starts the proxy; somebody may take a port between the look at it and its use.
-async fn proxy(servers: &Cluster) -> Result<Proxy, DemoError> {
+async fn proxy(engine: Engine, servers: &Servers) -> Result<Proxy, DemoError> {
     const ATTEMPTS: usize = 5;
     let path = servers.folder().join("tidegate.toml");
     for _ in 1..ATTEMPTS {
-        fs::write(&path, configuration(servers))?;
+        fs::write(&path, configuration(engine, servers))?;
         match Proxy::start(config::load(&path)?, &path).await {
             Err(RunError::Listen(_)) => {}
             started => return Ok(started?),
         }
     }
-    fs::write(&path, configuration(servers))?;
+    fs::write(&path, configuration(engine, servers))?;
     Ok(Proxy::start(config::load(&path)?, &path).await?)
 }
 
 /// The least configuration for these servers, as a user would write it.
-fn configuration(servers: &Cluster) -> String {
+fn configuration(engine: Engine, servers: &Servers) -> String {
     let mut text = String::from("[listen]\n");
-    for (name, port) in [("postgres", 6432), ("console", 6433), ("http", 6480)] {
+    for (name, port) in [engine.listener(), ("console", 6433), ("http", 6480)] {
         let _ = writeln!(text, "{name} = \"{}\"", free_or_any(port));
     }
-    let _ = writeln!(text, "[clusters.{CLUSTER}]\nnodes = [");
-    for node in servers.nodes() {
-        let _ =
-            writeln!(text, "  {{ name = \"{}\", address = \"{}\" }},", node.name(), node.address());
+    let _ = writeln!(text, "[clusters.{CLUSTER}]\nengine = \"{}\"\nnodes = [", engine.key());
+    for (name, address) in servers.nodes() {
+        let _ = writeln!(text, "  {{ name = \"{name}\", address = \"{address}\" }},");
     }
-    text + "]\nmonitor = { user = \"postgres\" }\nauth = { method = \"trust\" }\n"
+    let user = engine.superuser();
+    let _ = writeln!(text, "]\nmonitor = {{ user = \"{user}\" }}\nauth = {{ method = \"trust\" }}");
+    text
 }
 
 /// This port on loopback, or port 0 for any when it is taken.

@@ -1,6 +1,6 @@
 //! The MySQL engine's part of the view.
 
-use super::{Seen, cluster_view, pool_view, stats, wall};
+use super::{Seen, cluster_view, pool_view, shapes, stats, wall};
 use crate::app::control::Console;
 use crate::mysql::registry::{self, ClientEntry, ServerEntry};
 use crate::view::{self, ClientState, ServerState};
@@ -20,6 +20,7 @@ pub(super) fn add(proxy: &mut view::Proxy, console: &Console) {
         let databases = cluster.databases.as_deref();
         proxy.clusters.push(cluster_view(&seen, cluster.flavour.name(), databases));
         proxy.stats.push(stats(&cluster.name, &cluster.counters));
+        proxy.shapes.extend(shapes(&cluster.name, cluster.classifier.used()));
         for pools in cluster.all_pools() {
             let of = (&cluster.name, &pools.user, &pools.database);
             let all = cluster.nodes.iter().zip(&pools.nodes);

@@ -3,6 +3,7 @@
 use super::{WireError, acceptor, dispatch, is_near, live, monitor_settings, secret, server_side};
 use crate::config;
 use crate::door::Policy;
+use crate::door::gate::Gate;
 use crate::monitor::{self, Member};
 use crate::mysql::auth::{Listed, ServerSecret, UserTable, Users};
 use crate::mysql::cluster::{Cluster, Flavour, Parts};
@@ -12,6 +13,7 @@ use crate::mysql::probe::MyProbe;
 use crate::mysql::registry::{FIRST_CLIENT, ServerEntry};
 use crate::net::tls::{self, Authorities};
 use crate::registry::Registry;
+use crate::sql::mysql::Classifier;
 use crate::task::Tasks;
 use crate::topology::Decree;
 use std::sync::Arc;
@@ -38,6 +40,7 @@ pub(in crate::app) fn engine(
         login_timeout: settings.listen.login_timeout,
         clusters,
         servers,
+        gate: Gate::new(settings.listen.proxy_protocol.clone()),
         acceptor: acceptor(&settings.tls, &mut authorities)?,
     }))
 }
@@ -65,15 +68,15 @@ fn one_cluster(
         .map_err(|source| WireError::MysqlUsers { cluster: name.to_string(), source })?;
     let databases = settings.databases.names.iter().map(|d| d.as_str().into()).collect();
     let names = nodes.iter().map(|node| node.name.clone()).collect();
-    // Its classifier knows no marks: rules that need one do not apply.
-    let live = live(settings, |_| None);
+    let classifier = Classifier::new(flavour.dialect(), &super::judging(settings));
+    let live = live(settings, |mark| classifier.mark(mark));
     Ok(Cluster::new(Parts {
         flavour,
         databases: (!settings.databases.any).then_some(databases),
         nodes,
         users: UserTable::new(users),
         policy: policy(settings),
-        sql: super::judging(settings),
+        classifier,
         dispatch: dispatch((name, names), settings, monitor, live),
     }))
 }

@@ -1,54 +1,48 @@
-//! One command and its server: found, asked, its answer relayed.
+//! One command and its server: found, asked, its answer relayed; and asked again elsewhere where
+//! the client need not know of a failure.
 
 use super::{Client, Feed, Leaving};
 use crate::dispatch::{Errand, Found, LastRoute, Wanted};
-use crate::mysql::exchange::{Ended, READ_AHEAD};
+use crate::mysql::exchange::Ended;
+use crate::mysql::link::LinkError;
 use crate::mysql::registry::{ClientState, Target};
 use crate::mysql::server::MyConnector;
-use crate::mysql::session::Asked;
+use crate::mysql::session::asked::{Asked, Work};
 use crate::mysql::session::command::Head;
-use crate::mysql::wire::HEADER;
 use crate::mysql::wire::ok::Fault;
 use crate::mysql::wire::reply::Kind;
+use crate::mysql::wire::{HEADER, Header};
 use crate::refusal::Refusal;
 use crate::route::Wants;
 use crate::sql::Why;
-use crate::sql::mysql::{Analysis, Part, Uses};
-use crate::topology::NodeSet;
+use crate::topology::{NodeId, NodeSet};
 use bytes::Buf;
 use std::future::poll_fn;
-use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
-
-/// A text that is longer than what is looked at may do anything.
-fn unseen() -> Analysis {
-    let code = Part { uses: Uses::CODE, ..Part::default() };
-    Analysis { primary: Some(Why::Unseen), parts: vec![code] }
-}
+use std::time::Instant;
 
 /// How often a read is asked again before its failure is the client's.
 const MAX_RETRIES: usize = 4;
 
-impl Client {
-    /// What the text at the front of the input asks for; in a session that keeps its server
-    /// nobody needs to know.
-    pub(super) fn understand(&self, head: Head, prepares: bool) -> Asked {
-        if self.session.keeps {
-            return Asked::Plain;
-        }
-        let text = &self.input[HEADER + 1..self.input.len().min(head.len)];
-        let analysis = match head.is_whole {
-            true => self.cluster.classifier.analyse(text, self.session.modes()),
-            false => Arc::new(unseen()),
-        };
-        match prepares {
-            true => Asked::Preparation(analysis),
-            false => Asked::Text(analysis),
-        }
-    }
+/// A command on its way to an answer.
+pub(super) struct Job {
+    pub(super) head: Head,
+    /// What kind of answer it gets; `None`: none.
+    pub(super) kind: Option<Kind>,
+    pub(super) asked: Asked,
+    pub(super) wants: Wants,
+    wanted: Wanted,
+    /// Nodes that failed it.
+    avoid: NodeSet,
+    tries: usize,
+    /// Another server may be asked the same: nothing of it is anywhere.
+    movable: bool,
+    /// The replica that it is asked of.
+    replica: Option<NodeId>,
+    started: Instant,
+}
 
+impl Client {
     /// Has the command at the front of the input carried out by a server, by another one where
     /// the client need not know of a failure.
     pub(super) async fn perform(
@@ -57,59 +51,107 @@ impl Client {
         kind: Option<Kind>,
         asked: Asked,
     ) -> Result<(), Leaving> {
-        let (mut wants, mut avoid, mut tries) = (asked.wants(), NodeSet::EMPTY, 0);
+        self.relay.begin(kind, head.sequence);
+        let wants = asked.wants();
+        let wanted = match self.wanted(wants, &asked) {
+            Ok(wanted) => wanted,
+            Err(refusal) => return self.give_up(head, &asked, &refusal),
+        };
+        let (avoid, started) = (NodeSet::EMPTY, Instant::now());
+        let (tries, movable, replica) = (0, false, None);
+        let mut job =
+            Job { head, kind, asked, wants, wanted, avoid, tries, movable, replica, started };
         loop {
             self.relay.begin(kind, head.sequence);
             let fresh = self.link.is_none();
-            if let Err(refusal) = self.be_linked(wants, avoid, &asked).await? {
-                return self.turn_down(head, &refusal);
+            if let Err(refusal) = self.be_linked(&job).await? {
+                return self.give_up(head, &job.asked, &refusal);
             }
-            let replica = self.node.filter(|node| self.cluster.is_replica(*node));
-            let movable = fresh && wants == Wants::Read && head.is_whole && replica.is_some();
-            self.relay.hides_refusal = movable;
-            if let Asked::Text(analysis) | Asked::Preparation(analysis) = &asked {
-                let prepares = matches!(asked, Asked::Preparation(_));
-                self.session.will_run(analysis, prepares);
-            }
-            self.send_command(head, movable);
-            let ended = poll_fn(|cx| self.poll_exchange(cx)).await;
-            let again = match (&ended, self.relay.hidden.take()) {
-                (Ended::Done, Some(fault)) => {
-                    wants = Wants::Primary(self.learn(head, &fault));
+            job.replica = self.node.filter(|node| self.cluster.is_replica(*node));
+            let reads_there = job.wants == Wants::Read && job.replica.is_some();
+            job.movable = fresh && reads_there && head.is_whole;
+            let under = match self.have_prepared(&job.asked).await {
+                Ok(under) => under,
+                Err(LinkError::Fault(_)) if self.tries_primary(&mut job) => {
                     self.leave_replica().await?;
-                    true
+                    continue;
                 }
-                (Ended::ServerLost(_), _) if movable && !self.relay.delivered => {
-                    replica.into_iter().for_each(|node| avoid.insert(node));
-                    self.note_lost();
-                    true
+                Err(LinkError::Fault(fault)) => return self.say_fault(&job, &fault),
+                Err(error) => {
+                    let ended = Ended::ServerLost(error);
+                    if self.tries_again(&mut job, &ended).await? {
+                        continue;
+                    }
+                    return self.after(ended);
                 }
-                _ => false,
             };
-            tries += 1;
-            if again && tries <= MAX_RETRIES {
+            self.relay.hides_refusal = job.movable && !job.wanted.shuns_primary();
+            self.will_run(&job.asked).await;
+            if let Err(refusal) = self.send_command(head, job.movable, under) {
+                return self.give_up(head, &job.asked, &refusal);
+            }
+            let ended = poll_fn(|cx| self.poll_exchange(cx)).await;
+            if self.tries_again(&mut job, &ended).await? {
                 continue;
             }
-            if movable {
+            if job.movable {
                 self.input.advance(head.len);
             }
-            if let Ended::Done = ended {
-                self.session.failed = self.relay.failed;
-                if let (Asked::Text(analysis), false) = (&asked, self.relay.failed) {
-                    self.session.has_done(analysis);
+            return match ended {
+                Ended::Done => {
+                    self.has_run(&job);
+                    Ok(())
                 }
-                return Ok(());
-            }
-            return self.after(ended);
+                ended => self.after(ended),
+            };
         }
     }
 
+    /// Whether it goes to another server now, of which the client hears nothing.
+    async fn tries_again(&mut self, job: &mut Job, ended: &Ended) -> Result<bool, Leaving> {
+        match (ended, self.relay.hidden.take()) {
+            (Ended::Done, Some(fault)) => {
+                self.learn(job, &fault);
+                self.leave_replica().await?;
+            }
+            (Ended::ServerLost(_), _) if job.movable && !self.relay.delivered => {
+                job.replica.into_iter().for_each(|node| job.avoid.insert(node));
+                self.note_lost();
+            }
+            _ => return Ok(false),
+        }
+        if let Some(usage) = job.asked.runs().and_then(|analysis| analysis.usage.as_ref()) {
+            usage.retried();
+        }
+        job.tries += 1;
+        Ok(job.tries <= MAX_RETRIES)
+    }
+
+    /// A replica cannot prepare it: the primary may, and if not, what it says counts.
+    fn tries_primary(&mut self, job: &mut Job) -> bool {
+        let tries = job.movable && !job.wanted.shuns_primary();
+        if tries {
+            job.wants = Wants::Primary(Why::Refused);
+            self.relay.failed = true;
+        }
+        tries
+    }
+
     /// A replica says that this text writes: it is remembered, and the primary asked.
-    fn learn(&mut self, head: Head, fault: &Fault) -> Why {
-        let text = &self.input[HEADER + 1..head.len];
-        self.cluster.classifier.remember(text, self.session.modes(), Why::Function);
+    fn learn(&mut self, job: &mut Job, fault: &Fault) {
+        job.wants = Wants::Primary(Why::Refused);
         self.cluster.counters.retries.with(&fault.code.to_string()).increment();
-        Why::Function
+        let modes = self.session.modes();
+        match &job.asked.work {
+            Work::Execution(_, statement) | Work::Preparation(statement) => {
+                statement.refuse();
+                self.cluster.classifier.remember(&statement.content.text, modes, Why::Refused);
+            }
+            _ => {
+                let text = &self.input[HEADER + 1..job.head.len];
+                self.cluster.classifier.remember(text, modes, Why::Refused);
+            }
+        }
     }
 
     fn note_lost(&mut self) {
@@ -120,26 +162,58 @@ impl Client {
         self.forget_server();
     }
 
-    /// The command's bytes go to the server, as far as they are here; `keeps` them for another one.
-    fn send_command(&mut self, head: Head, keeps: bool) {
+    /// The answer is there.
+    fn has_run(&mut self, job: &Job) {
+        self.session.failed = self.relay.failed;
+        if let Some(analysis) = job.asked.runs() {
+            if !self.relay.failed {
+                self.session.has_done(analysis);
+            }
+            if let Some(usage) = &analysis.usage {
+                usage.answered(job.replica.is_none(), job.started.elapsed());
+            }
+        }
+        self.note_statement(&job.asked);
+    }
+
+    /// The command's bytes go to the server, as far as they are here; `keeps` them for another
+    /// one. `under`: the numbers of its statement at the client and at the server.
+    fn send_command(
+        &mut self,
+        head: Head,
+        keeps: bool,
+        under: Option<(u32, u32)>,
+    ) -> Result<(), Refusal> {
         let there = self.input.len().min(head.len);
+        self.session.asks();
         if let Some(lease) = &mut self.link {
-            lease.link.out.extend_from_slice(&self.input[..there]);
+            let (packet, out) = (&self.input[..there], &mut lease.link.out);
+            match under {
+                None => out.extend_from_slice(packet),
+                Some(numbers) => {
+                    let header = Header { len: head.len - HEADER, sequence: head.sequence };
+                    let put = self.session.statements.put(numbers, (header, packet), out);
+                    put.map_err(|error| Refusal::Unsupported(error.to_string()))?;
+                }
+            }
         }
         if !keeps {
             self.input.advance(there);
         }
         self.feed = Feed { tail: head.len - there, goes_on: head.goes_on, is_file: false };
+        Ok(())
     }
 
     /// Leases a server for this work.
-    pub(super) async fn find_server(
-        &mut self,
-        wants: Wants,
-        avoid: NodeSet,
-    ) -> Result<Result<(), Refusal>, Leaving> {
-        let (known, turn) = (self.session.known, self.cluster.turn());
-        let errand = Errand { wants, wanted: Wanted::default(), known, avoid, turn };
+    pub(super) async fn find_server(&mut self, job: &Job) -> Result<Result<(), Refusal>, Leaving> {
+        let errand = Errand {
+            wants: job.wants,
+            wanted: job.wanted.clone(),
+            known: self.session.known,
+            wrote: self.session.wrote.clone(),
+            avoid: job.avoid,
+            turn: self.cluster.turn(),
+        };
         let found = match self.cluster.try_find(&self.pools.choice(), &errand) {
             Some(found) => found,
             // Boxed: waiting is rare, and its state would make every idle client larger.
@@ -148,7 +222,7 @@ impl Client {
                 Err(refusal) => return Ok(Err(refusal)),
             },
         };
-        self.take_over(found, wants);
+        self.take_over(found, job.wants);
         Ok(Ok(()))
     }
 
@@ -168,45 +242,5 @@ impl Client {
         self.node = Some(node);
         self.id_is_there = false;
         self.link = Some(lease);
-    }
-
-    /// Waits for its turn; who leaves meanwhile leaves the queue too, and nothing is executed.
-    async fn wait_for_server(
-        &mut self,
-        errand: Errand,
-    ) -> Result<Result<Found<MyConnector>, Refusal>, Leaving> {
-        self.entry.set_state(ClientState::Waiting);
-        let (cluster, pools) = (self.cluster.clone(), self.pools.clone());
-        let choice = pools.choice();
-        let mut found = pin!(cluster.find(&choice, errand));
-        let ended = poll_fn(|cx| match found.as_mut().poll(cx) {
-            Poll::Ready(found) => Poll::Ready(Ok(found)),
-            Poll::Pending => self.poll_patience(cx).map(Err),
-        });
-        let ended = ended.await;
-        if !matches!(ended, Ok(Ok(_))) {
-            self.entry.set_state(ClientState::Idle);
-        }
-        ended
-    }
-
-    /// Ready when the client will not wait any longer.
-    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<Leaving> {
-        const LONGEST: usize = 2 * READ_AHEAD;
-        loop {
-            // Registered first: who is told to go after this look is woken.
-            self.entry.listen(cx);
-            if self.entry.is_killed() {
-                return Poll::Ready(Leaving::Refused(self.engine.gate.farewell()));
-            }
-            if self.input.len() >= LONGEST {
-                return Poll::Pending;
-            }
-            match self.poll_client_input(cx) {
-                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Leaving::Gone),
-                Poll::Ready(Ok(_)) => {}
-                Poll::Pending => return Poll::Pending,
-            }
-        }
     }
 }

@@ -1,30 +1,23 @@
 //! A server connection made like the session's, before a statement of the session runs there.
 
+use super::perform::Job;
 use super::{Client, Leaving};
 use crate::mysql::link::LinkError;
 use crate::mysql::server::Needs;
-use crate::mysql::session::Asked;
 use crate::refusal::Refusal;
-use crate::route::Wants;
 use crate::sql::mysql::Uses;
-use crate::topology::NodeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 impl Client {
-    /// A server connection on which `asked` means what it means in this session.
-    pub(super) async fn be_linked(
-        &mut self,
-        wants: Wants,
-        avoid: NodeSet,
-        asked: &Asked,
-    ) -> Result<Result<(), Refusal>, Leaving> {
+    /// A server connection on which what is asked means what it means in this session.
+    pub(super) async fn be_linked(&mut self, job: &Job) -> Result<Result<(), Refusal>, Leaving> {
         let fresh = self.link.is_none();
-        let uses = asked.uses();
+        let uses = job.asked.uses();
         if fresh && let Some(refusal) = self.asks_what_is_gone(uses) {
             return Ok(Err(refusal));
         }
-        if fresh && let Err(refusal) = self.find_server(wants, avoid).await? {
+        if fresh && let Err(refusal) = self.find_server(job).await? {
             return Ok(Err(refusal));
         }
         if self.session.keeps {

@@ -3,7 +3,7 @@
 use super::{Client, Leaving};
 use crate::mysql::link::LinkError;
 use crate::mysql::registry::Pin;
-use crate::mysql::session::Asked;
+use crate::mysql::session::asked::Asked;
 use crate::mysql::session::command::Head;
 use crate::mysql::wire::command::Command;
 use crate::mysql::wire::reply::Kind;
@@ -82,6 +82,7 @@ impl Client {
         let killed = self.unlink();
         let Some(mut lease) = self.link.take() else { return };
         lease.entry.client.store(0, Ordering::Relaxed);
+        lease.entry.prepared.store(lease.prepared.len() as u64, Ordering::Relaxed);
         lease.variables = self.session.tracked.variables.clone();
         let schema = self.session.tracked.schema.take();
         if let Some(schema) = schema.filter(|schema| **schema != *self.pools.database) {
@@ -102,7 +103,7 @@ impl Client {
 
     /// COM_RESET_CONNECTION on a connection that the session holds.
     pub(super) async fn reset(&mut self, head: Head) -> Result<(), Leaving> {
-        self.perform(head, Some(Kind::Ok), Asked::Plain).await?;
+        self.perform(head, Some(Kind::Ok), Asked::default()).await?;
         if self.relay.failed {
             return Ok(());
         }

@@ -8,6 +8,18 @@ use crate::mysql::wire::{self, HEADER};
 /// Bytes of a command that are waited for before anything is done: longer texts are not understood.
 const LOOK: usize = 64 * 1024;
 
+/// The same of an EXECUTE: the types of 65,535 parameters are within.
+const LOOK_EXECUTE: usize = 256 * 1024;
+
+/// How many bytes of a command's payload are waited for. What is prepared is known by all of it.
+fn looked_at(first: Option<&u8>, len: usize) -> usize {
+    match first.copied().and_then(Command::of) {
+        Some(Command::StmtPrepare) => len,
+        Some(Command::StmtExecute) => len.min(LOOK_EXECUTE),
+        _ => len.min(LOOK),
+    }
+}
+
 /// The command at the front of a client's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::mysql) struct Head {
@@ -29,10 +41,12 @@ pub(in crate::mysql) enum Plan {
     /// A sign of life, of ours if no server is there.
     Ping,
     ChangeUser,
-    /// A text, to be carried out (or prepared).
-    Text {
-        prepares: bool,
-    },
+    /// A text, to be carried out.
+    Query,
+    /// A text, to be prepared.
+    Prepare,
+    /// A command about the statement of this number, other than to close it.
+    Statement(Command, u32),
     /// COM_RESET_CONNECTION
     Reset,
     /// COM_STMT_CLOSE
@@ -53,7 +67,7 @@ pub(in crate::mysql) enum Plan {
 pub(in crate::mysql) fn look(input: &[u8]) -> Option<Head> {
     let header = wire::peek(input)?;
     let there = input.len() - HEADER;
-    if there < header.len.min(LOOK) {
+    if there < looked_at(input.get(HEADER), header.len) {
         return None;
     }
     let payload = &input[HEADER..HEADER + header.len.min(there)];
@@ -83,30 +97,33 @@ fn plan(command: Command, argument: &[u8], is_whole: bool) -> Plan {
         Command::ChangeUser => Plan::Unknown,
         Command::Query => match kill_of(argument) {
             Some((query, id)) if is_whole && id >= FIRST_CLIENT => Plan::Kill { query, id },
-            _ => Plan::Text { prepares: false },
+            _ => Plan::Query,
         },
         Command::ProcessKill => match argument.first_chunk::<4>().map(|id| u32::from_le_bytes(*id))
         {
             Some(id) if u64::from(id) >= FIRST_CLIENT => Plan::Kill { query: false, id: id.into() },
             _ => forward(Kind::Ok),
         },
-        Command::StmtExecute | Command::ProcessInfo => forward(Kind::Results),
-        Command::StmtPrepare => Plan::Text { prepares: true },
-        Command::StmtFetch => forward(Kind::Rows),
+        Command::ProcessInfo => forward(Kind::Results),
+        Command::StmtPrepare => Plan::Prepare,
         Command::FieldList => forward(Kind::Fields),
         Command::Statistics => forward(Kind::Text),
         Command::StmtClose => match argument.first_chunk::<4>() {
             Some(id) => Plan::Close(u32::from_le_bytes(*id)),
             None => Plan::Forward(None),
         },
-        Command::StmtSendLongData => Plan::Forward(None),
+        Command::StmtExecute
+        | Command::StmtFetch
+        | Command::StmtReset
+        | Command::StmtSendLongData => match argument.first_chunk::<4>() {
+            Some(id) => Plan::Statement(command, u32::from_le_bytes(*id)),
+            None => Plan::Unknown,
+        },
         Command::ResetConnection => Plan::Reset,
         Command::SetOption => Plan::SetOption,
-        Command::InitDb
-        | Command::Refresh
-        | Command::Shutdown
-        | Command::Debug
-        | Command::StmtReset => forward(Kind::Ok),
+        Command::InitDb | Command::Refresh | Command::Shutdown | Command::Debug => {
+            forward(Kind::Ok)
+        }
     }
 }
 
@@ -151,7 +168,7 @@ mod tests {
     #[test]
     fn commands_are_seen_when_whole_and_know_their_answers() {
         let forward = |kind| Plan::Forward(Some(kind));
-        assert_eq!(seen(Command::Query, b"SELECT 1"), Plan::Text { prepares: false });
+        assert_eq!(seen(Command::Query, b"SELECT 1"), Plan::Query);
         assert_eq!(seen(Command::StmtClose, &[1, 0, 0, 0]), Plan::Close(1));
         assert_eq!(seen(Command::Statistics, b""), forward(Kind::Text));
         assert_eq!(look(b"\x01\0\0\0\x12").expect("a command").plan, Plan::Unknown);
@@ -176,7 +193,7 @@ mod tests {
             kill(&format!("kill  soft Query {ours};")),
             Plan::Kill { query: true, id: ours }
         );
-        assert_eq!(kill("KILL 7"), Plan::Text { prepares: false });
-        assert_eq!(kill(&format!("KILL {ours} OR 1")), Plan::Text { prepares: false });
+        assert_eq!(kill("KILL 7"), Plan::Query);
+        assert_eq!(kill(&format!("KILL {ours} OR 1")), Plan::Query);
     }
 }

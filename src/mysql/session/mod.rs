@@ -1,20 +1,32 @@
 //! What is remembered of a client's session, and what its packets mean for it. No I/O.
 
+pub(super) mod asked;
 pub(super) mod command;
 pub(super) mod pins;
 pub(super) mod relay;
+pub(super) mod statements;
 pub(super) mod tracked;
+pub(super) mod wishes;
 
 use super::registry::Pin;
+use super::statement::{Content, Surroundings};
 use super::wire::ok::Ok as OkPacket;
 use super::wire::{WireError, capability, status};
+use crate::dispatch::Standing;
 use crate::pool::Mode;
-use crate::route::{Known, Wants};
-use crate::sql::Why;
-use crate::sql::mysql::{Analysis, Modes, Step, Uses};
+use crate::route::Known;
+use crate::sql::mysql::{Analysis, Assignment, Modes, Scope, Step};
+use crate::topology::{NodeId, Position};
 use pins::Pins;
+use statements::{Prepared, Statements};
 use std::sync::Arc;
+use std::time::Instant;
 use tracked::Tracked;
+use wishes::Settings;
+
+/// Variables by which a server understands a text when it prepares it.
+const SURROUNDINGS: [&str; 4] =
+    ["character_set_client", "character_set_connection", "collation_connection", "sql_mode"];
 
 /// A client's session.
 #[derive(Debug)]
@@ -26,13 +38,17 @@ pub(super) struct Session {
     /// The server's flags as they were told last.
     pub(super) status: u16,
     pub(super) known: Known,
+    /// What it wrote with its last command on the primary, if it has asked nobody since.
+    pub(super) wrote: Option<Arc<Position>>,
     /// One server connection from the first statement to the end.
     pub(super) keeps: bool,
     /// What it left on its server connection until it is reset.
     pub(super) pins: Pins,
     pub(super) tracked: Tracked,
     /// Statements that the client prepared and has not closed.
-    statements: Vec<u32>,
+    pub(super) statements: Statements,
+    pub(super) settings: Arc<Settings>,
+    standing: Option<Standing<Settings>>,
     /// The last statement left warnings, which the client may ask for.
     pub(super) warnings: bool,
     /// The last statement failed.
@@ -53,10 +69,13 @@ impl Session {
             collation,
             status,
             known: Known::default(),
+            wrote: None,
             keeps: mode == Mode::Session,
             pins: Pins::default(),
             tracked: Tracked::default(),
-            statements: Vec::new(),
+            statements: Statements::default(),
+            settings: Arc::default(),
+            standing: None,
             warnings: false,
             failed: false,
             inserted: Vec::new(),
@@ -70,7 +89,8 @@ impl Session {
         let schema = self.tracked.schema.take();
         let mode = if self.keeps { Mode::Session } else { Mode::Transaction };
         let fresh = Session::new(self.capabilities, self.collation, self.status, mode);
-        *self = Session { known: self.known, ..fresh };
+        let wrote = self.wrote.take();
+        *self = Session { known: self.known, wrote, ..fresh };
         self.tracked.schema = schema;
     }
 
@@ -105,13 +125,43 @@ impl Session {
         }
     }
 
-    /// A text goes to the server, or its preparation.
-    pub(super) fn will_run(&mut self, analysis: &Analysis, prepares: bool) {
+    /// A text goes to the server, by itself or as a prepared statement.
+    pub(super) fn will_run(&mut self, analysis: &Analysis) {
         self.pins.prepare_for(analysis);
-        // What becomes of it when it is executed is not looked at again.
-        if prepares && analysis.parts.iter().any(|part| part.step != Step::Plain) {
-            self.pins.add(Pin::Setting);
+    }
+
+    /// Where names without a schema are; `of_pool`: where they are on a fresh connection.
+    pub(super) fn schema<'a>(&'a self, of_pool: &'a str) -> &'a str {
+        self.tracked.schema.as_deref().unwrap_or(of_pool)
+    }
+
+    /// What makes a statement with this text the same as another one's.
+    pub(super) fn content(&self, text: &[u8], of_pool: &str) -> Content {
+        let mut variables = String::new();
+        for name in SURROUNDINGS {
+            if let Some(value) = self.tracked.variables.get(name) {
+                variables.push_str(name);
+                variables.push('=');
+                variables.push_str(value);
+                variables.push(';');
+            }
         }
+        let surroundings =
+            Surroundings { schema: self.schema(of_pool).into(), variables: variables.into() };
+        Content { text: text.into(), surroundings }
+    }
+
+    /// It changes by what texts are understood.
+    pub(super) fn resets_surroundings(analysis: &Analysis) -> bool {
+        let resets = |assignment: &Assignment| match assignment {
+            Assignment::Names { .. } | Assignment::CharacterSet(_) => true,
+            Assignment::Variable { scope: Scope::Unsaid | Scope::Session, name, .. } => {
+                SURROUNDINGS.contains(&&**name)
+            }
+            _ => false,
+        };
+        let sets = |step: &Step| matches!(step, Step::Set(parts) if parts.iter().any(resets));
+        analysis.parts.iter().any(|part| sets(&part.step))
     }
 
     /// The server has carried it out without an error.
@@ -119,13 +169,31 @@ impl Session {
         self.pins.ended_by(analysis);
     }
 
-    /// The server prepared a statement under this number.
-    fn prepared(&mut self, statement: u32) {
-        self.statements.push(statement);
+    pub(super) fn closes(&mut self, statement: u32) -> Option<Prepared> {
+        let closed = self.statements.remove(statement);
+        if self.statements.is_empty() {
+            self.pins.remove(Pin::PreparedStatement);
+        }
+        closed
     }
 
-    pub(super) fn closes(&mut self, statement: u32) {
-        self.statements.retain(|id| *id != statement);
+    /// A node has answered, and is left.
+    pub(super) fn answered(&mut self, node: NodeId, is_primary: bool, at: Instant) {
+        self.known.answered(node, is_primary, at);
+        let gtid = self.tracked.gtid.take();
+        if is_primary {
+            self.wrote = gtid.and_then(|gtid| Position::from_token(&gtid)).map(Arc::new);
+        }
+    }
+
+    /// What contains all that the session did and saw, if its own write does.
+    pub(super) fn written(&self) -> Option<String> {
+        self.wrote.as_ref().filter(|_| self.known.replica.is_none())?.token()
+    }
+
+    /// A command goes to the server: what the one before wrote is not the last any more.
+    pub(super) fn asks(&mut self) {
+        self.tracked.gtid = None;
     }
 
     /// Takes in what came with an OK packet, or with the end of rows.
@@ -163,12 +231,10 @@ impl Session {
         if self.keeps {
             return Pin::Mode;
         }
-        if !self.statements.is_empty() {
-            return Pin::PreparedStatement;
-        }
-        match self.pins.first() {
-            Pin::None => {}
-            pin => return pin,
+        for pin in [self.statements.pin(), self.pins.first()] {
+            if pin != Pin::None {
+                return pin;
+            }
         }
         if self.status & status::AUTOCOMMIT == 0 {
             return Pin::Autocommit;
@@ -184,35 +250,5 @@ impl Session {
     pub(super) fn may_leave(&self) -> bool {
         const OPEN: u16 = status::IN_TRANS | status::CURSOR_EXISTS | status::DB_DROPPED;
         self.pin() == Pin::None && self.status & OPEN == 0
-    }
-}
-
-/// What a command asks for, as far as its text tells.
-#[derive(Clone, Debug)]
-pub(super) enum Asked {
-    /// No text: nothing to look at.
-    Plain,
-    Text(Arc<Analysis>),
-    Preparation(Arc<Analysis>),
-}
-
-impl Asked {
-    pub(super) fn uses(&self) -> Uses {
-        match self {
-            Asked::Text(analysis) | Asked::Preparation(analysis) => analysis.uses(),
-            Asked::Plain => Uses::NONE,
-        }
-    }
-
-    /// Whether any fresh replica may do it.
-    pub(super) fn wants(&self) -> Wants {
-        match self {
-            Asked::Text(analysis) => analysis.primary.map_or(Wants::Read, Wants::Primary),
-            // Where it is executed is where it was prepared.
-            Asked::Preparation(analysis) => {
-                Wants::Primary(analysis.primary.unwrap_or(Why::Session))
-            }
-            Asked::Plain => Wants::Primary(Why::Session),
-        }
     }
 }

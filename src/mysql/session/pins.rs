@@ -12,7 +12,7 @@ impl Pins {
         self.0 |= 1 << pin as u32;
     }
 
-    fn remove(&mut self, pin: Pin) {
+    pub(super) fn remove(&mut self, pin: Pin) {
         self.0 &= !(1 << pin as u32);
     }
 
@@ -48,7 +48,6 @@ impl Pins {
                 Step::LockTables => self.add(Pin::TableLock),
                 Step::HandlerOpen => self.add(Pin::Handler),
                 Step::XaStart | Step::XaOther => self.add(Pin::Xa),
-                Step::SetTidegate(_) | Step::ShowTidegate(_) => self.add(Pin::UserVariable),
                 Step::Set(parts) => parts.iter().for_each(|part| self.prepare_to_set(part)),
                 _ => {}
             }
@@ -99,7 +98,7 @@ mod tests {
     use crate::sql::mysql::Part;
 
     fn of(step: Step, uses: Uses) -> Analysis {
-        Analysis { primary: None, parts: vec![Part { step, uses }] }
+        Analysis { parts: vec![Part { step, uses }], ..Analysis::default() }
     }
 
     #[test]

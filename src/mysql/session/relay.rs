@@ -4,9 +4,9 @@
 use super::Session;
 use super::tracked::for_the_client;
 use crate::mysql::wire::ok::{END, Fault, Ok as OkPacket, put_eof};
-use crate::mysql::wire::reply::{Kind, Part, Reply};
+use crate::mysql::wire::reply::{Kind, Part, Prepared, Reply};
 use crate::mysql::wire::{self, HEADER, Header, WireError, put_header, status};
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 
 /// What the server owes for one command of the client, and how far it is.
 #[derive(Debug, Default)]
@@ -30,6 +30,10 @@ pub(in crate::mysql) struct Relay {
     pub(in crate::mysql) hides_refusal: bool,
     /// What was kept from it.
     pub(in crate::mysql) hidden: Option<Fault>,
+    /// The number that the client gets for the statement that is prepared; `None`: the server's.
+    pub(in crate::mysql) statement: Option<u32>,
+    /// What was prepared.
+    pub(in crate::mysql) prepared: Option<Prepared>,
 }
 
 /// ER_OPTION_PREVENTS_STATEMENT, ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION, ER_READ_ONLY_MODE
@@ -135,8 +139,8 @@ impl Relay {
                 !session.needs_translation() && (session.keeps || ok.track.is_empty())
             }
             Part::Prepared(prepared) => {
-                session.prepared(prepared.statement);
-                self.shift == 0
+                self.prepared = Some(*prepared);
+                self.shift == 0 && self.statement.is_none()
             }
             Part::File => {
                 self.wants_file = true;
@@ -185,7 +189,15 @@ impl Relay {
             }
             _ => {
                 put_header(out, packet.header.len, sequence);
-                out.extend_from_slice(packet.payload);
+                let number = self.statement.filter(|_| matches!(part, Part::Prepared(_)));
+                match (number, packet.payload) {
+                    (Some(number), [first, _, _, _, _, rest @ ..]) => {
+                        out.put_u8(*first);
+                        out.put_u32_le(number);
+                        out.extend_from_slice(rest);
+                    }
+                    (_, payload) => out.extend_from_slice(payload),
+                }
             }
         }
         match part {

@@ -38,8 +38,9 @@ pub(in crate::mysql) struct Statements {
     all: HashMap<u32, Prepared>,
 }
 
-/// An EXECUTE of 16 MiB and more has to tell its types: there is no room for them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// There is no room for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an EXECUTE of 16 MiB or more that does not tell the types of its parameters")]
 pub(in crate::mysql) struct TooLong;
 
 impl Statements {
@@ -172,6 +173,10 @@ impl Prepared {
         self.long != Long::There && !self.cursor
     }
 
+    pub(in crate::mysql) fn has_cursor(&self) -> bool {
+        self.cursor
+    }
+
     /// A long value of it reached no server.
     pub(in crate::mysql) fn has_lost_data(&self) -> bool {
         self.long == Long::Lost
@@ -191,5 +196,71 @@ impl Prepared {
             return None;
         }
         (self.types.len() == bytes).then_some((at, &*self.types))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mysql::statement::{Content, Statements as Shared, Surroundings};
+    use crate::mysql::wire::command::put_command;
+    use crate::mysql::wire::peek;
+
+    /// One with two parameters.
+    fn one() -> Statements {
+        let content =
+            Content { text: b"SELECT ?, ?"[..].into(), surroundings: Surroundings::default() };
+        let mut all = Statements::default();
+        all.add(Shared::default().share(content, Arc::default()), 2);
+        all
+    }
+
+    /// What a server gets that knows it as 9.
+    fn sent(all: &mut Statements, command: Command, rest: &[u8]) -> BytesMut {
+        let (mut packet, mut out) = (BytesMut::new(), BytesMut::new());
+        put_command(&mut packet, command, &[&[1, 0, 0, 0], rest].concat());
+        let header = peek(&packet).expect("a header");
+        all.put((1, 9), (header, &packet), &mut out).expect("room");
+        let header = peek(&out).expect("a header");
+        assert_eq!((header.whole(), header.sequence), (out.len(), 0));
+        out.split_off(HEADER)
+    }
+
+    #[test]
+    fn types_that_were_told_once_are_told_to_every_server() {
+        let mut all = one();
+        let told = [0, 1, 0, 0, 0, 0, 1, 3, 0, 254, 0, 5, 5];
+        let whole = sent(&mut all, Command::StmtExecute, &told);
+        assert_eq!(whole[..], [&[0x17, 9, 0, 0, 0], &told[..]].concat());
+        let untold = [0, 1, 0, 0, 0, 0, 0, 6, 6];
+        let whole = sent(&mut all, Command::StmtExecute, &untold);
+        assert_eq!(whole[..], *b"\x17\x09\0\0\0\0\x01\0\0\0\0\x01\x03\0\xfe\0\x06\x06");
+    }
+
+    #[test]
+    fn an_execute_that_is_too_short_or_never_told_types_is_the_servers_to_judge() {
+        let mut all = one();
+        for rest in [&[0_u8, 1, 0, 0, 0, 0, 0, 6, 6][..], &[0, 1], &[]] {
+            let whole = sent(&mut all, Command::StmtExecute, rest);
+            assert_eq!(whole[..], [&[0x17, 9, 0, 0, 0], rest].concat());
+        }
+        assert_eq!(sent(&mut all, Command::StmtFetch, &[1, 0, 0, 0])[..5], [0x1c, 9, 0, 0, 0]);
+    }
+
+    #[test]
+    fn what_waits_at_the_server_pins_until_it_is_used() {
+        let mut all = one();
+        assert_eq!(all.pin(), Pin::None);
+        all.sent_long(1, true);
+        assert_eq!(all.pin(), Pin::LongData);
+        all.answered(u32::MAX, status::CURSOR_EXISTS);
+        assert_eq!(all.pin(), Pin::Cursor);
+        all.answered(1, status::LAST_ROW_SENT);
+        assert_eq!(all.pin(), Pin::None);
+        all.sent_long(1, false);
+        all.sent_long(1, true);
+        assert!(all.get(1).is_some_and(Prepared::has_lost_data));
+        all.cleared(1);
+        assert!(all.get(1).is_some_and(|p| p.is_plain() && !p.has_lost_data()));
     }
 }

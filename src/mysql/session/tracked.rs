@@ -25,13 +25,12 @@ const BY_DEFAULT: [&str; 5] = [
 ];
 
 /// Told like the others, but nobody can set them, or they belong to a statement.
-const NOT_OF_THE_SESSION: [&str; 9] = [
+const NOT_OF_THE_SESSION: [&str; 8] = [
     "error_count",
     "gtid_executed",
     "gtid_owned",
     "identity",
     "insert_id",
-    "last_gtid",
     "last_insert_id",
     "timestamp",
     "warning_count",
@@ -46,6 +45,8 @@ pub(in crate::mysql) struct Tracked {
     pub(in crate::mysql) schema: Option<Box<str>>,
     /// The next transaction has properties of its own.
     pub(in crate::mysql) characteristics: bool,
+    /// The last command's transaction, where the server tells of it.
+    pub(super) gtid: Option<Box<str>>,
 }
 
 impl Tracked {
@@ -83,6 +84,7 @@ impl Tracked {
         let text = std::str::from_utf8(name).ok().zip(std::str::from_utf8(value).ok());
         match text.filter(|_| plain(name) && plain(value)) {
             Some((name, _)) if name.starts_with("session_track") => pins.add(Pin::Setting),
+            Some(("last_gtid", gtid)) => self.gtid = Some(gtid.into()).filter(|_| !gtid.is_empty()),
             Some((name, _)) if NOT_OF_THE_SESSION.contains(&name) => {}
             Some((name, value)) => {
                 if self.variables.get(name).map(|v| &**v) != Some(value) {

@@ -12,6 +12,7 @@ mod packet;
 mod reader;
 pub mod reply;
 pub mod status;
+pub mod table;
 pub mod track;
 
 pub use packet::{HEADER, Header, MAX_PAYLOAD, WireError, peek, put_header, put_packet};

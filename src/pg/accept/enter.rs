@@ -146,6 +146,7 @@ async fn greet(
         wants: Wants::Read,
         wanted: Wanted { wish, after: None },
         known: Known::default(),
+        wrote: None,
         avoid: NodeSet::default(),
         turn,
     };

@@ -114,6 +114,7 @@ impl Cluster {
             consistency: Consistency::Session,
             max_staleness: self.live.load().route.max_staleness,
             known: Known { primary: changed, replica: None },
+            wrote: None,
             after: None,
             arrived: now,
             avoid: NodeSet::EMPTY,

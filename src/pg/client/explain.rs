@@ -16,6 +16,7 @@ impl Client {
             wants,
             wanted,
             known: self.session.known,
+            wrote: None,
             avoid: NodeSet::default(),
             turn: self.cluster.turn(),
         };

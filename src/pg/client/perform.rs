@@ -299,7 +299,7 @@ impl Client {
         };
         self.shuns_primary = wanted.shuns_primary();
         let (known, turn) = (self.session.known, self.cluster.turn());
-        let errand = Errand { wants, wanted, known, avoid, turn };
+        let errand = Errand { wants, wanted, known, wrote: None, avoid, turn };
         let Found { lease, decision, node } =
             match self.cluster.try_find(&self.pools.choice(), &errand) {
                 Some(found) => found,

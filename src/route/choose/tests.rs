@@ -86,6 +86,7 @@ fn read() -> Ask<'static> {
         consistency: Consistency::Bounded,
         max_staleness: BOUND,
         known: Known::default(),
+        wrote: None,
         after: None,
         arrived: Instant::now(),
         avoid: NodeSet::EMPTY,
@@ -353,6 +354,18 @@ fn a_read_after_a_position_goes_where_it_has_been_reached() {
         assert_eq!(world.ask(ask).0, node(2));
         assert_eq!(world.ask(Ask { after: Some(&at(11)), ..ask }).0, node(0));
     }
+}
+
+#[test]
+fn who_has_the_sessions_write_has_all_that_it_saw_before() {
+    let at = |lsn| Position::Postgres { system: 7, timeline: Timeline(1), lsn: Lsn(lsn) };
+    let world = world(1).node(1, |node| node.position = Some(at(20)));
+    let known = Known { primary: Some(world.now + BOUND), replica: None };
+    let ask = Ask { consistency: Consistency::Session, known, ..read() };
+    assert_eq!(world.ask(ask).1, Because::NoFreshReplica);
+    let (has, lacks) = (at(20), at(21));
+    assert_eq!(world.ask(Ask { wrote: Some(&has), ..ask }).0, Target::Node(NodeId(1)));
+    assert_eq!(world.ask(Ask { wrote: Some(&lacks), ..ask }).1, Because::NoFreshReplica);
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! The answer of the classifier of MySQL's and MariaDB's dialect.
 
 use std::ops::{BitOr, BitOrAssign};
+use std::sync::Arc;
 
-use crate::sql::Why;
+use crate::sql::{Usage, Why};
 
 /// What a session tells the lexer: the same bytes mean different things under different settings.
 ///
@@ -21,7 +22,7 @@ pub struct Modes {
 }
 
 /// What one statement text (one statement or several) does.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Analysis {
     /// `None`: every part is a read that any fresh replica may answer.
     /// `Some`: the strongest part needs the primary, for this reason.
@@ -29,9 +30,29 @@ pub struct Analysis {
     /// One entry for each statement of the text, in order; **empty** when every one of them is
     /// plain and uses nothing, so that the usual case costs nothing.
     pub parts: Vec<Part>,
+    /// The statement rules that it falls under: bit n for rule n.
+    pub marks: u64,
+    /// What is counted for its shape, where the answer is kept by shape.
+    pub usage: Option<Arc<Usage>>,
 }
 
+/// Counts do not make two answers different.
+impl PartialEq for Analysis {
+    fn eq(&self, other: &Analysis) -> bool {
+        (self.primary, &self.parts, self.marks) == (other.primary, &other.parts, other.marks)
+    }
+}
+
+impl Eq for Analysis {}
+
 impl Analysis {
+    /// Its author's wish to have it done by a replica does not count: it changes the session, or
+    /// its transaction, which belong to the primary.
+    pub fn insists(&self) -> bool {
+        matches!(self.primary, Some(Why::Session | Why::Transaction))
+            || self.parts.iter().any(|part| part.step != Step::Plain)
+    }
+
     /// What all parts use together.
     pub fn uses(&self) -> Uses {
         self.parts.iter().fold(Uses::NONE, |all, part| all | part.uses)
@@ -73,6 +94,9 @@ pub enum Step {
     /// `SELECT @@tidegate_a [AS x], …` and nothing else: answered by the proxy. Names without
     /// `@@`, in lower case, and the columns' names.
     ShowTidegate(Box<[(Box<str>, Box<str>)]>),
+    /// `EXPLAIN FORMAT = TIDEGATE …`: the proxy says where the statement would go, which is not
+    /// executed.
+    Explain(Arc<Analysis>),
     /// USE
     Use(Box<str>),
     /// PREPARE name FROM …; EXECUTE IMMEDIATE is `Plain` with `Uses::CODE`.

@@ -7,13 +7,16 @@ use super::analysis::{Analysis, Modes};
 use super::classify::{classify, doubtful};
 use super::functions::{Dialect, Functions};
 use super::lexer;
+use super::marks::Marks;
 use crate::sql::cache::{Front, Shape, Shapes, Stats};
-use crate::sql::{Settings, Why};
+use crate::sql::usage::{Counted, summed};
+use crate::sql::{Mark, Settings, Why};
 
 /// Says what statement texts do, for all threads.
 pub struct Classifier {
     shapes: Shapes<Analysis>,
     functions: Functions,
+    marks: Marks,
     max_statement: usize,
     unseen: Arc<Analysis>,
 }
@@ -33,6 +36,7 @@ impl Classifier {
         Classifier {
             shapes: Shapes::new(settings.cache_bytes),
             functions: Functions::new(dialect, harmless, harmful),
+            marks: Marks::new(&settings.marks),
             max_statement: settings.max_statement,
             unseen: Arc::new(doubtful(Why::Unseen)),
         }
@@ -67,7 +71,11 @@ impl Classifier {
         front: &Front<Analysis>,
         keep: bool,
     ) -> Arc<Analysis> {
-        let answer = classify(sql, modes, &self.functions);
+        let mut answer = classify(sql, modes, &self.functions);
+        answer.analysis.marks = self.marks.of(sql, &front.text, modes);
+        if keep && answer.by_shape {
+            answer.analysis.usage = Some(Arc::default());
+        }
         let analysis = Arc::new(answer.analysis);
         if keep {
             let known = answer.by_shape.then(|| analysis.clone());
@@ -82,7 +90,7 @@ impl Classifier {
         if matches!(before.primary, Some(Why::Unseen | Why::Unparsed)) {
             return;
         }
-        let after = Analysis { primary: Some(why), parts: before.parts.clone() };
+        let after = Analysis { primary: Some(why), ..(*before).clone() };
         with_front(|front| {
             front.text.clear();
             let shaped = lexer::shape(sql, modes, &mut front.text).is_ok();
@@ -90,6 +98,19 @@ impl Classifier {
                 self.shapes.correct(Shape::new(&front.text, Some(Arc::new(after))));
             }
         });
+    }
+
+    /// The number of this mark.
+    pub fn mark(&self, wanted: &Mark) -> Option<u8> {
+        self.marks.number(wanted)
+    }
+
+    /// The shapes that were used, with why they go to the primary and what was counted of each.
+    pub fn used(&self) -> Vec<Counted> {
+        let answers = self.shapes.answers();
+        summed(answers.filter_map(|(shape, analysis)| {
+            Some((lexer::printable(shape.text()), analysis.primary, analysis.usage.clone()?))
+        }))
     }
 
     pub fn stats(&self) -> Stats {

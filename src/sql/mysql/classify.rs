@@ -11,6 +11,7 @@ use super::text::{Statement, is_compound, pieces, statements};
 use super::transaction;
 use crate::sql::Why;
 use crate::sql::part::stronger;
+use std::sync::Arc;
 
 /// An answer, and whether it is that of every text of this shape.
 pub(super) struct Answer {
@@ -54,7 +55,7 @@ impl Told {
 /// The answer for what was not understood: it may have done anything.
 pub(super) fn doubtful(why: Why) -> Analysis {
     let part = Part { step: Step::Plain, uses: Uses::CODE | Uses::COMMITS };
-    Analysis { primary: Some(why), parts: vec![part] }
+    Analysis { primary: Some(why), parts: vec![part], ..Analysis::default() }
 }
 
 /// What the text `sql` does.
@@ -128,12 +129,26 @@ fn shows_tidegate(statement: &Statement<'_>) -> Option<Step> {
 
 /// EXPLAIN and MariaDB's ANALYZE need what their statement needs, executed or not.
 fn explain(statement: &Statement<'_>, functions: &Functions) -> Told {
+    if let Some(at) = asks_tidegate(statement) {
+        let inner = tell(&statement.from(at), functions);
+        let parts = if inner.part == Part::default() { Vec::new() } else { vec![inner.part] };
+        let analysis = Analysis { primary: inner.primary, parts, ..Analysis::default() };
+        return Told::step(None, Step::Explain(Arc::new(analysis))).never_by_shape();
+    }
     let found = scan(statement, functions);
     let words = || (1..statement.len()).map(|at| statement.word(at));
     if words().any(|word| word == "connection") {
         return Told::new(Some(Why::Session), Step::Plain, found).with(Uses::CONNECTION_ID);
     }
     Told::new(None, Step::Plain, found)
+}
+
+/// `EXPLAIN FORMAT = TIDEGATE …`: where the statement in question begins.
+fn asks_tidegate(statement: &Statement<'_>) -> Option<usize> {
+    let asks = statement.word(1) == "format"
+        && statement.is_mark(2, b'=')
+        && statement.word(3) == "tidegate";
+    asks.then_some(4)
 }
 
 fn table_maintenance(statement: &Statement<'_>) -> bool {

@@ -113,6 +113,14 @@ pub(super) fn shape(text: &[u8], modes: Modes, out: &mut Vec<u8>) -> Result<(), 
     Ok(())
 }
 
+/// A shape for people: a question mark for each literal.
+pub(super) fn printable(shape: &[u8]) -> String {
+    let marked = |byte: &u8| if matches!(*byte, STRING | NUMBER) { b'?' } else { *byte };
+    // The modes come first.
+    let text: Vec<u8> = shape.iter().skip(1).map(marked).collect();
+    String::from_utf8_lossy(&text).trim_start().to_owned()
+}
+
 impl<'a> Scanner<'a> {
     fn new(text: &'a [u8], modes: Modes) -> Result<Scanner<'a>, Doubt> {
         if modes.oracle || (modes.ascii_in_letters && !text.is_ascii()) {

@@ -21,6 +21,7 @@ mod classify;
 mod functions;
 mod lexer;
 mod local;
+mod marks;
 mod scan;
 mod session;
 mod set;
@@ -32,3 +33,4 @@ pub use analysis::{
 };
 pub use classifier::Classifier;
 pub use functions::Dialect;
+pub(super) use marks::has_shape;

@@ -44,6 +44,10 @@ impl GtidList {
         all
     }
 
+    pub(super) fn domains(&self) -> usize {
+        self.domains.len()
+    }
+
     /// Domain, server and number of each GTID.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, u32, u64)> {
         self.domains.iter().map(|(domain, gtid)| (*domain, gtid.server, gtid.sequence))
