@@ -185,7 +185,7 @@ async fn evidence_is_what_was_observed() {
     assert!(client.is_closed());
     governor.unfence(&"a".into()).await.unwrap();
     let open = servers.primary().config("replicator", "postgres");
-    open.connect(tokio_postgres::NoTls).await.unwrap();
+    drop(open.connect(tokio_postgres::NoTls).await.unwrap());
     servers.primary().kill();
     assert_eq!(governor.fence(&"a".into()).await, Ok(Evidence::NobodyListens));
 }

@@ -1,7 +1,7 @@
 //! The rules of the protocol, each as it can be broken.
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Broken {
+pub(crate) enum Broken {
     Nothing,
     /// Standbys count as revoked that were only told to.
     Revocation,

@@ -64,8 +64,12 @@ fn parse(conninfo: &str) -> Result<Pairs, BadConninfo> {
     let mut rest = conninfo.trim_start();
     while !rest.is_empty() {
         let (key, after) = rest.split_once('=').ok_or(BadConninfo::Syntax)?;
+        let key = key.trim();
+        if key.is_empty() || key.contains(|c: char| c.is_whitespace() || c == '\'') {
+            return Err(BadConninfo::Syntax);
+        }
         let (value, after) = value(after.trim_start())?;
-        pairs.push((key.trim().to_owned(), value));
+        pairs.push((key.to_owned(), value));
         rest = after.trim_start();
     }
     Ok(pairs)
