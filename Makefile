@@ -3,7 +3,8 @@ SECONDS ?= 60
 SEEDS ?= 10000
 FROM ?= 0
 READS ?= 10000000
-.PHONY: help setup demo release test bench suites fuzz soak differ staleness leaks misroute misroute-mariadb
+RUNS ?= 10
+.PHONY: help setup demo release test bench suites fuzz soak differ staleness leaks failover misroute misroute-mariadb
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
 demo: release ## three PostgreSQL servers, the proxy, a workload, a live view (CHECK=1: scripted, no terminal)
@@ -30,6 +31,9 @@ staleness: setup ## READS (10000000) reads at every level while replicas lag, re
 	TIDEGATE_TEST_READS=$(READS) cargo test --release --locked --test staleness -- --nocapture
 leaks: setup ## 200 clients with states of their own on 5 servers for SECONDS (60)
 	TIDEGATE_TEST_SECONDS=$(SECONDS) cargo test --locked --test leaks -- --nocapture
+failover: setup ## RUNS (10) of each failover and switchover under load: how long writes stand still
+	TIDEGATE_TEST_RUNS=$(RUNS) cargo test --release --locked --test failover -- --nocapture --test-threads=1 \
+	  automatic:: planned::
 misroute-mariadb: setup ## all statements of MariaDB's test suite, judged by real servers
 	@tests/setup mariadb-test-data
 	TIDEGATE_TEST_STRIDE=1 cargo test --locked --test misroute_mariadb -- --nocapture

@@ -205,8 +205,8 @@ const BAD: &[(&str, &str)] = &[
     ),
     (
         "failover.mode = \"automatic\"",
-        r#"tidegate.toml:5: clusters.orders.failover.mode = "automatic": is not built yet; this release has "off"
-  hint: CHANGELOG.md tells what each release can do"#,
+        r#"tidegate.toml:5: clusters.orders.failover.mode = "automatic": needs a second node
+  hint: set "off", or add a standby to nodes"#,
     ),
     (
         "backup.store = \"s3://backups\"",

@@ -17,6 +17,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("pool", 2),
     ("route", 2),
     ("monitor", 2),
+    ("failover", 2),
     ("lab", 2),
     ("door", 2),
     ("counters", 3),

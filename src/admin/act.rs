@@ -1,8 +1,9 @@
-//! Commands that change something: RELOAD, PAUSE, RESUME, KILL, SHUTDOWN.
+//! Commands that change something.
 
 use super::command::Command;
-use super::failure::{CONFIG, Failure, INTERNAL, UNDEFINED_OBJECT};
+use super::failure::{CONFIG, Failure, INTERNAL, NOT_NOW, UNDEFINED_OBJECT};
 use super::{Control, Reloaded};
+use crate::failover::Wanted;
 
 pub(super) struct Action {
     pub(super) name: &'static str,
@@ -19,6 +20,21 @@ pub(super) const ACTIONS: &[Action] = &[
     },
     Action { name: "RESUME", usage: "RESUME [cluster]", help: "go on after PAUSE" },
     Action { name: "KILL", usage: "KILL <client id>", help: "close a client's connection" },
+    Action {
+        name: "SWITCHOVER",
+        usage: "SWITCHOVER <cluster> [TO <node>] [DRY RUN]",
+        help: "make another node the primary while this one is well",
+    },
+    Action {
+        name: "FAILOVER",
+        usage: "FAILOVER <cluster> [TO <node>] [FORCE] [DRY RUN]",
+        help: "make another node the primary because this one is lost; FORCE: on your word",
+    },
+    Action {
+        name: "UNLATCH",
+        usage: "UNLATCH <cluster>",
+        help: "let failover happen by itself again",
+    },
     Action { name: "SHUTDOWN", usage: "SHUTDOWN", help: "drain, then stop the proxy" },
 ];
 
@@ -57,6 +73,13 @@ pub(super) async fn act(command: &Command, control: &dyn Control) -> Result<Opti
             let text = format!("there is no client {client}");
             return Err(Failure::error(UNDEFINED_OBJECT, text).hint("SHOW CLIENTS has their ids."));
         }
+        Command::Reign(cluster, wanted, dry) => {
+            known(Some(cluster), control)?;
+            let lines = control.reign(cluster, wanted.clone(), *dry).await;
+            let refused =
+                |why| Failure::error(NOT_NOW, why).hint("SHOW TERM and SHOW NODES tell more.");
+            Done { tag: tag(wanted), notices: lines.map_err(refused)? }
+        }
         Command::Shutdown => {
             control.shutdown();
             Done::just("SHUTDOWN")
@@ -65,6 +88,14 @@ pub(super) async fn act(command: &Command, control: &dyn Control) -> Result<Opti
         Command::Show(_) | Command::Begin | Command::End(_) => return Ok(None),
     };
     Ok(Some(done))
+}
+
+fn tag(wanted: &Wanted) -> &'static str {
+    match wanted {
+        Wanted::Switchover { .. } => "SWITCHOVER",
+        Wanted::Failover { .. } => "FAILOVER",
+        Wanted::Unlatch => "UNLATCH",
+    }
 }
 
 fn notices(reloaded: &Reloaded) -> Vec<String> {

@@ -3,6 +3,7 @@
 use super::act::{ACTIONS, Action};
 use super::failure::{Failure, SYNTAX};
 use super::show::{SHOWS, Show};
+use crate::failover::Wanted;
 
 #[derive(Clone, Debug)]
 pub(super) enum Command {
@@ -11,6 +12,8 @@ pub(super) enum Command {
     Pause(Option<String>),
     Resume(Option<String>),
     Kill(u64),
+    /// What is wanted of the primary of this cluster; only in words, if the last is true.
+    Reign(String, Wanted, bool),
     Shutdown,
     /// Drivers wrap whatever they do in a transaction: nothing to do, and no reason to fail.
     Begin,
@@ -42,8 +45,8 @@ pub(super) fn parse(text: &str) -> Result<Vec<Command>, Failure> {
 
 /// A word as written; what stood in quotes is not a keyword.
 #[derive(Debug, PartialEq, Eq)]
-struct Word {
-    text: String,
+pub(super) struct Word {
+    pub(super) text: String,
     quoted: bool,
 }
 
@@ -74,6 +77,7 @@ fn command(words: &[Word]) -> Result<Command, Failure> {
             let text = format!("{:?} is not the id of a client", words[1].text);
             Failure::error(SYNTAX, text).hint("Usage: KILL <id>, with an id of SHOW CLIENTS.")
         }),
+        ["SWITCHOVER" | "FAILOVER" | "UNLATCH", _, ..] => super::reign::parse(words, &keywords),
         ["SHUTDOWN"] => Ok(Command::Shutdown),
         ["BEGIN", ..] | ["START", "TRANSACTION", ..] => Ok(Command::Begin),
         ["COMMIT", ..] | ["END", ..] => Ok(Command::End("COMMIT")),
@@ -94,7 +98,7 @@ fn command(words: &[Word]) -> Result<Command, Failure> {
     }
 }
 
-fn usage(action: &Action) -> Failure {
+pub(super) fn usage(action: &Action) -> Failure {
     let text = format!("{} is used differently", action.name);
     Failure::error(SYNTAX, text).hint(format!("Usage: {}", action.usage))
 }

@@ -16,6 +16,8 @@ pub(super) const UNDEFINED_OBJECT: &str = "42704";
 pub(super) const NOT_SUPPORTED: &str = "0A000";
 pub(super) const CONFIG: &str = "F0000";
 pub(super) const PROTOCOL: &str = "08P01";
+/// `object_not_in_prerequisite_state`
+pub(super) const NOT_NOW: &str = "55000";
 pub(super) const INTERNAL: &str = "XX000";
 
 impl Failure {

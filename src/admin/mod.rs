@@ -15,12 +15,14 @@ mod guard;
 mod handlers;
 mod login;
 mod prelude;
+mod reign;
 mod session;
 mod show;
 mod table;
 
 pub use login::{Credentials, VerifierError};
 
+use crate::failover::{Answer, Wanted};
 use crate::view;
 use futures_util::future::BoxFuture;
 use std::future::Future;
@@ -57,6 +59,9 @@ pub trait Control: Send + Sync + 'static {
     /// New transactions of the cluster (`None`: of all) wait from now on; resolves when none runs.
     fn pause<'a>(&'a self, cluster: Option<&'a str>) -> BoxFuture<'a, Result<(), String>>;
     fn resume(&self, cluster: Option<&str>) -> Result<(), String>;
+    /// Changes the primary of a cluster, or says what would be done (`dry`). The answer's lines are
+    /// for people.
+    fn reign<'a>(&'a self, cluster: &'a str, wanted: Wanted, dry: bool) -> BoxFuture<'a, Answer>;
     /// Closes the connection of a client; false when there is no such client.
     fn kill(&self, client: u64) -> bool;
     /// Starts to drain; returns at once.

@@ -1,8 +1,10 @@
 //! What the console can do, done.
 
+use super::reign::Reigns;
 use super::{picture, wire};
 use crate::admin::{Control, Reloaded};
 use crate::config::{self, Config};
+use crate::failover::{Answer, Wanted};
 use crate::monitor::Handle;
 use crate::mysql;
 use crate::net::tls::Authorities;
@@ -23,6 +25,8 @@ pub struct Console {
     /// That of PostgreSQL.
     pub engine: Arc<Engine>,
     pub mysql: Arc<mysql::engine::Engine>,
+    /// Where failover is on.
+    pub reigns: Reigns,
     pub listening: Vec<(&'static str, SocketAddr)>,
     pub started: (SystemTime, Instant),
     config: Mutex<Config>,
@@ -34,12 +38,13 @@ impl Console {
     pub fn new(
         config: Config,
         path: &Path,
-        (engine, mysql): (Arc<Engine>, Arc<mysql::engine::Engine>),
+        ((engine, mysql), reigns): ((Arc<Engine>, Arc<mysql::engine::Engine>), Reigns),
         listening: Vec<(&'static str, SocketAddr)>,
     ) -> Console {
         Console {
             engine,
             mysql,
+            reigns,
             listening,
             started: (SystemTime::now(), Instant::now()),
             config: Mutex::new(config),
@@ -196,6 +201,16 @@ impl Control for Console {
     fn resume(&self, cluster: Option<&str>) -> Result<(), String> {
         self.clusters(cluster)?.iter().for_each(|c| c.resume());
         Ok(())
+    }
+
+    fn reign<'a>(&'a self, cluster: &'a str, wanted: Wanted, dry: bool) -> BoxFuture<'a, Answer> {
+        Box::pin(async move {
+            self.clusters(Some(cluster))?;
+            match self.reigns.get(cluster) {
+                Some(reign) => reign.ask(wanted, dry).await,
+                None => Err(format!("clusters.{cluster}.failover.mode is \"off\"")),
+            }
+        })
     }
 
     fn kill(&self, client: u64) -> bool {

@@ -7,6 +7,7 @@ mod demo;
 mod listeners;
 mod notify;
 mod picture;
+mod reign;
 pub mod run;
 mod upkeep;
 mod wire;

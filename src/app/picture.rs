@@ -1,6 +1,7 @@
 //! Fills the one view that console, HTTP and terminal render.
 
 mod mysql;
+mod reigns;
 
 use super::control::Console;
 use crate::counters::Counters;
@@ -46,6 +47,7 @@ pub(super) fn draw(console: &Console) -> view::Proxy {
     }
     proxy.clients = engine.clients.all().iter().map(|c| client(c, console)).collect();
     proxy.servers = servers.iter().map(|s| server(s, console)).collect();
+    proxy.reigns = console.reigns.iter().map(|(name, reign)| reigns::reign(name, reign)).collect();
     mysql::add(&mut proxy, console);
     proxy.clients.sort_by_key(|c| c.id);
     proxy.servers.sort_by_key(|s| s.id);

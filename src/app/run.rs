@@ -26,6 +26,8 @@ pub enum RunError {
     Io(#[from] io::Error),
     #[error("the log: {0}")]
     Log(#[from] telemetry::logs::LogError),
+    #[error("state_dir: {0}")]
+    State(#[from] crate::failover::StoreError),
     #[error("console.users.{user}: {cause}")]
     ConsoleUser { user: String, cause: String },
 }
@@ -102,8 +104,9 @@ impl Proxy {
         let open = listeners::open(&settings.listen, engines, inherited)?;
         let engine = Arc::new(wire::engine(&settings, tasks.clone())?);
         let mysql = Arc::new(wire::mysql::engine(&settings, &tasks)?);
+        let reigns = super::reign::start(&settings, &engine, &tasks)?;
         let both = (engine.clone(), mysql.clone());
-        let console = Arc::new(Console::new(config, path, both, open.addresses()));
+        let console = Arc::new(Console::new(config, path, (both, reigns), open.addresses()));
         for (name, address) in &console.listening {
             tracing::info!(name, %address, "listening");
         }

@@ -5,6 +5,7 @@ pub(super) mod mysql;
 use crate::config::{self, ClientTlsMode, ServerTlsMode};
 use crate::dispatch::{self, Dispatch, Live};
 use crate::door::gate::Gate;
+use crate::failover;
 use crate::monitor::{self, Member};
 use crate::net::tls::{self, ALPN_POSTGRESQL, Authorities, ClientMode, ServerMode, TlsError};
 use crate::pg::auth::scram::{KeyCache, Mock};
@@ -18,6 +19,7 @@ use crate::pg::registry::{Registry, ServerEntry};
 use crate::route;
 use crate::sql::{Classifier, Mark};
 use crate::task::Tasks;
+use crate::topology::{Decree, NodeSet};
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -82,6 +84,7 @@ fn one_cluster(
         name.clone(),
         &monitor_settings(&settings.monitor),
         watched.collect(),
+        first_decree(&settings.failover),
     );
     let users = Users::load(&users(&settings.auth), &Users::default())
         .map_err(|source| WireError::Users { cluster: name.to_string(), source })?;
@@ -101,6 +104,17 @@ fn one_cluster(
         },
         dispatch: dispatch((name, names), settings, monitor, live),
     }))
+}
+
+/// Until it is known whose term it is, nobody writes.
+fn first_decree(settings: &failover::Settings) -> Decree {
+    match settings.mode {
+        failover::Mode::Off => Decree::Free,
+        _ => Decree::Nobody {
+            deposed: NodeSet::EMPTY,
+            because: "the term of this cluster is not known yet".into(),
+        },
+    }
 }
 
 /// The part of a cluster that decides and lends.

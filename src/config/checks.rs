@@ -3,6 +3,7 @@
 use super::auth::users_of_file;
 use super::choices::{ClientTlsMode, ServerTlsMode};
 use super::cluster::{Cluster, ServerTls};
+use super::failover;
 use super::logins;
 use super::other_engine;
 use super::reading::{Reading, join};
@@ -34,6 +35,7 @@ pub(super) fn complete(settings: &mut Settings, reading: &mut Reading<'_>) {
         users_file(&format!("{path}.auth"), cluster, reading);
         numbers(&path, cluster, reading);
         other_engine::check(&path, cluster, reading);
+        failover::check(&path, cluster, reading);
     }
     for (name, cluster) in &settings.clusters {
         logins::check(&format!("{}.auth", join("clusters", name)), cluster, settings, reading);

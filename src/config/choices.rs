@@ -3,7 +3,7 @@
 use super::values::{Complaint, Value};
 use crate::pg::auth::Method;
 use crate::pg::auth::rules::Encryption;
-use crate::{pool, route};
+use crate::{failover, pool, route};
 use toml::de::DeValue;
 
 /// `"word" => variant` for each word; `later` ones are refused as not built yet.
@@ -113,12 +113,6 @@ impl Engine {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FailoverMode {
-    /// Somebody or something else promotes; Tidegate follows what the servers say.
-    Off,
-}
-
 choices! {
     Level {
         "error" => Level::Error, "warn" => Level::Warn, "info" => Level::Info,
@@ -145,7 +139,13 @@ choices! {
         "any" => Encryption::Any, "required" => Encryption::Required,
         "refused" => Encryption::Refused,
     } later []
-    FailoverMode { "off" => FailoverMode::Off } later ["manual", "automatic"]
+    failover::Mode {
+        "off" => failover::Mode::Off, "manual" => failover::Mode::Manual,
+        "automatic" => failover::Mode::Automatic,
+    } later []
+    failover::Guarantee {
+        "strict" => failover::Guarantee::Strict, "available" => failover::Guarantee::Available,
+    } later []
     route::Consistency {
         "eventual" => route::Consistency::Eventual, "bounded" => route::Consistency::Bounded,
         "session" => route::Consistency::Session, "strong" => route::Consistency::Strong,

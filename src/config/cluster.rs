@@ -2,14 +2,14 @@
 
 use super::addresses::Address;
 use super::auth::Auth;
-use super::choices::{Engine, FailoverMode, ServerTlsMode};
+use super::choices::{Engine, ServerTlsMode};
 use super::routing::{Groups, Route};
 use super::schema::options;
 use super::secret::Secret;
 use super::server::{IN_THE_FILE, INSTEAD};
 use super::values::{Complaint, Size, Value};
 use crate::pg::replication::Destination;
-use crate::pool;
+use crate::{failover, pool};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -45,7 +45,7 @@ options! {
         /// How clients prove who they are.
         key auth: Auth;
         /// What happens when the primary is gone.
-        key failover: Failover;
+        key failover: failover::Settings;
     } refused {
         "backup" => "is not built yet", "remove this section";
     }
@@ -65,6 +65,9 @@ options! {
         key zone: Option<String> => .example("west-1a").restart();
         /// Groups that it belongs to, for hints and rules. One with weight = 0 serves only those.
         key groups: Groups = "[]" => .restart();
+        /// Whether it becomes the primary when it is as good as another: higher is better; 0:
+        /// never.
+        key priority: u32 = "100" => .limits(0, 1_000).restart();
         /// Marks the replica that backups should be taken from.
         key backup: bool = "false";
     }
@@ -179,18 +182,6 @@ options! {
     for pool::DatabaseLimits {
         /// Clients in it, at most. 0: no limit.
         key max_clients: usize => .example("100").limits(0, 1_000_000);
-    }
-}
-
-options! {
-    /// What happens when the primary is gone.
-    pub struct Failover {
-        /// Who promotes a replica. "off": somebody else; Tidegate follows what the servers say.
-        key mode: FailoverMode = "off";
-        /// How long a statement that needs the primary waits for one before it fails.
-        key hold: Duration = "10s" => .limits(0, HOUR);
-    } refused {
-        "guarantee" => "is not built yet", "remove this line";
     }
 }
 

@@ -87,6 +87,9 @@ impl Dispatch {
             lease.give_back();
             return None;
         }
+        if self.is_deposed(node) {
+            return None;
+        }
         Some(Found { lease, decision, node })
     }
 
@@ -108,6 +111,8 @@ impl Dispatch {
             let lacks = match decision.to {
                 Target::Nobody => Lack::Node(decision.because, None),
                 Target::Node(node) => match self.lease(choice, node).await {
+                    // The reign ended while a connection was waited for: it is closed.
+                    Ok(_) if self.is_deposed(node) => continue,
                     Ok(lease) if self.is_paused() => {
                         lease.give_back();
                         self.while_paused().await;

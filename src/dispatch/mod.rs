@@ -109,6 +109,11 @@ impl Dispatch {
         replicas
     }
 
+    /// The node reigned once, and serves nothing until it follows.
+    pub fn is_deposed(&self, node: NodeId) -> bool {
+        self.monitor.published().load().node(node).role == Role::Fenced
+    }
+
     /// The node is not reached, and there is a primary that reads can go to.
     pub fn is_replaceable(&self, node: NodeId) -> bool {
         let seen = self.monitor.published().load();

@@ -2,7 +2,7 @@
 
 use super::table::*;
 use crate::telemetry::{Exposition, Metric};
-use crate::view::{Client, ClientState, Cluster, Listening, Node, Pool, Proxy, Stats};
+use crate::view::{Client, ClientState, Cluster, Listening, Node, Pool, Proxy, Reign, Stats};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ pub(super) fn render(view: &Proxy) -> String {
         page.sample(&LISTENER_UP, &[&listener.name, &listener.address], yes(listener.open));
     }
     clusters(&mut page, &view.clusters);
+    reigns(&mut page, &view.reigns);
     nodes(&mut page, &view.clusters);
     pools(&mut page, &view.pools);
     clients(&mut page, &view.clients);
@@ -44,6 +45,25 @@ fn clusters(page: &mut Exposition, clusters: &[Cluster]) {
         page.metric(metric);
         for cluster in clusters {
             page.sample(metric, &[&cluster.name], value(cluster));
+        }
+    }
+}
+
+fn reigns(page: &mut Exposition, reigns: &[Reign]) {
+    type Value = fn(&Reign) -> Option<f64>;
+    let all: [(&Metric, Value); 5] = [
+        (&TERM, |r| r.term.map(|term| term as f64)),
+        (&TERM_ACTIVE, |r| r.phase.as_ref().map(|phase| yes(&**phase == "active"))),
+        (&LATCHED, |r| Some(yes(r.latch.is_some()))),
+        (&HEARTBEAT_AGE, |r| r.beat_age.map(|age| age.as_secs_f64())),
+        (&DEPOSED, |r| Some(r.deposed.len() as f64)),
+    ];
+    for (metric, value) in all {
+        page.metric(metric);
+        for reign in reigns {
+            if let Some(value) = value(reign) {
+                page.sample(metric, &[&reign.cluster], value);
+            }
         }
     }
 }

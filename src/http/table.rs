@@ -37,6 +37,16 @@ metrics! {
         "1 between PAUSE and RESUME.";
     CLUSTER_EPOCH = "tidegate_cluster_epoch", Gauge, &["cluster"],
         "Grows with every change of a role.";
+    TERM = "tidegate_term", Gauge, &["cluster"],
+        "The number of the primary's reign; absent without failover.";
+    TERM_ACTIVE = "tidegate_term_active", Gauge, &["cluster"],
+        "1 while no change of the primary is under way.";
+    LATCHED = "tidegate_failover_latched", Gauge, &["cluster"],
+        "1 while no failover happens by itself until an operator says UNLATCH.";
+    HEARTBEAT_AGE = "tidegate_heartbeat_age_seconds", Gauge, &["cluster"],
+        "Since the last durable write on the primary that was answered.";
+    DEPOSED = "tidegate_deposed_nodes", Gauge, &["cluster"],
+        "Former primaries that serve nothing until they follow.";
     NODE_ROLE = "tidegate_node_role", Gauge, &["cluster", "node", "role"],
         "1 for the role that the node has: primary, replica, fenced or unknown.";
     NODE_STALENESS = "tidegate_node_staleness_seconds", Gauge, NODE,

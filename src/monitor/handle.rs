@@ -1,17 +1,27 @@
 //! What the rest of the program holds of a monitor.
 
 use crate::monitor::Observation;
-use crate::topology::{NodeId, Published, Snapshot};
+use crate::topology::{Decree, NodeId, Published, Snapshot};
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 /// What the monitor's conclusions are drawn from.
 #[derive(Debug)]
 pub(super) enum Report {
-    Answer { node: NodeId, asked: Instant, says: Observation },
-    Silent { node: NodeId, at: Instant, why: String },
+    Answer {
+        node: NodeId,
+        asked: Instant,
+        says: Observation,
+    },
+    Silent {
+        node: NodeId,
+        at: Instant,
+        why: String,
+    },
     Weights(Vec<u32>),
+    /// Answered when the decree is in force.
+    Decree(Decree, oneshot::Sender<()>),
 }
 
 /// A running monitor. Cheap to clone.
@@ -55,6 +65,15 @@ impl Handle {
     pub async fn set_weights(&self, weights: Vec<u32>) {
         // Without the monitor's task there are no snapshots to be weighed.
         let _ = self.reports.send(Report::Weights(weights)).await;
+    }
+
+    /// Says who may be the primary; in force, for everyone who looks from then on, when this
+    /// resolves.
+    pub async fn decree(&self, decree: Decree) {
+        let (obeyed, answer) = oneshot::channel();
+        // Without the monitor's task there are no snapshots that it could be in.
+        let _ = self.reports.send(Report::Decree(decree, obeyed)).await;
+        let _ = answer.await;
     }
 
     /// Resolves when every node has answered or failed to; before that nobody is the primary.

@@ -1,7 +1,9 @@
 //! The monitor's memory of one cluster, and the snapshot it makes of it. No I/O, no clock.
 
 use super::{Member, Observation, Reign, Samples, Seen, Verdict, roles};
-use crate::topology::{Load, NodeId, NodeSet, NodeView, Position, Role, Snapshot};
+use crate::topology::{
+    Decree, Load, NodeId, NodeSet, NodeView, Position, Role, Snapshot, Standing,
+};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,6 +13,7 @@ pub struct Picture {
     cluster: Arc<str>,
     nodes: Vec<Node>,
     verdict: Verdict,
+    decree: Decree,
     epoch: u64,
     samples: Samples,
     /// The first sample of the history that the newest one belongs to.
@@ -50,8 +53,19 @@ impl Picture {
             fresh: None,
         };
         let nodes: Vec<Node> = members.into_iter().map(node).collect();
-        let verdict = judge(&nodes, Reign::default());
-        Picture { cluster, nodes, verdict, epoch: 0, samples: Samples::default(), began: None }
+        let decree = Decree::default();
+        let verdict = judge(&nodes, Reign::default(), &decree);
+        let samples = Samples::default();
+        Picture { cluster, nodes, verdict, decree, epoch: 0, samples, began: None }
+    }
+
+    /// Whoever keeps the term says who may be the primary from now on.
+    pub fn obey(&mut self, decree: Decree) -> Vec<Change> {
+        if self.decree != decree {
+            self.decree = decree;
+            self.epoch += 1;
+        }
+        self.conclude()
     }
 
     /// The node answered to a question sent at `asked`.
@@ -86,7 +100,7 @@ impl Picture {
     }
 
     fn conclude(&mut self) -> Vec<Change> {
-        let verdict = judge(&self.nodes, self.verdict.reign);
+        let verdict = judge(&self.nodes, self.verdict.reign, &self.decree);
         if reign(&verdict) != reign(&self.verdict) {
             self.epoch += 1;
         }
@@ -179,16 +193,22 @@ impl Picture {
             trouble: says.and_then(|says| says.trouble.clone()),
             bytes_behind: newest.zip(position).and_then(|(to, from)| from.bytes_behind(to)),
             version: says.map(|says| says.version.clone()),
+            standing: says.map(|says| Standing {
+                in_recovery: says.in_recovery,
+                system: says.system,
+                timeline: says.timeline,
+                feed: says.feed,
+            }),
             load: node.load.clone(),
             role,
         }
     }
 }
 
-fn judge(nodes: &[Node], before: Reign) -> Verdict {
+fn judge(nodes: &[Node], before: Reign, decree: &Decree) -> Verdict {
     let seen: Vec<Seen> = nodes.iter().map(|node| node.seen.clone()).collect();
     let names: Vec<&str> = nodes.iter().map(|node| &*node.member.name).collect();
-    roles(&seen, &names, before)
+    roles(&seen, &names, before, decree)
 }
 
 /// What an epoch stands for: who holds the reign, and who must not write.

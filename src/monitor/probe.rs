@@ -1,6 +1,6 @@
 //! What the monitor asks of an engine: a line to a node, and an answer now and then.
 
-use crate::topology::{History, Position, ServerId, Timeline};
+use crate::topology::{Feed, History, Position, ServerId, Timeline};
 use std::future::Future;
 use std::sync::Arc;
 use thiserror::Error;
@@ -22,6 +22,8 @@ pub struct Observation {
     /// For engines without system identifiers and timelines: then `system` is the same for all,
     /// and the number of the timeline comes from this.
     pub lineage: Option<Lineage>,
+    /// How a standby gets its log, where the engine says.
+    pub feed: Option<Feed>,
     /// What is wrong with its replication, in the node's own words.
     pub trouble: Option<Arc<str>>,
 }

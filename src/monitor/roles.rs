@@ -5,7 +5,7 @@
 
 use super::descent::dated;
 use super::{Lineage, Observation};
-use crate::topology::{NodeId, NodeSet, Role, ServerId, Timeline};
+use crate::topology::{Decree, NodeId, NodeSet, Role, ServerId, Timeline};
 use std::cmp::Ordering;
 
 /// What is known of one node now.
@@ -46,12 +46,12 @@ pub struct Verdict {
 type Claim = (NodeId, Timeline);
 
 /// Decides the roles. `names` are for the reasons.
-pub fn roles(seen: &[Seen], names: &[&str], before: Reign) -> Verdict {
+pub fn roles(seen: &[Seen], names: &[&str], before: Reign, decree: &Decree) -> Verdict {
     let seen = &dated(seen, names, &before)[..];
     let complete = !seen.contains(&Seen::NotYet);
     let system = if complete { system(seen, before.system) } else { before.system };
     let claims: Vec<Claim> = answers(seen)
-        .filter(|(_, says)| !says.in_recovery && Some(says.system) == system)
+        .filter(|(id, says)| !says.in_recovery && Some(says.system) == system && decree.admits(*id))
         .map(|(id, says)| (id, says.timeline))
         .collect();
     // Timelines of another system say nothing about this one's.
@@ -67,7 +67,7 @@ pub fn roles(seen: &[Seen], names: &[&str], before: Reign) -> Verdict {
     }
     let of_primary = primary.as_ref().ok().copied().flatten();
     let of_primary = of_primary.and_then(|(id, _)| lineage(&seen[usize::from(id.0)]));
-    let court = Court { system, primary: &primary, reign, names, of_primary };
+    let court = Court { system, primary: &primary, reign, names, of_primary, decree };
     let (roles, because): (Vec<Role>, Vec<String>) =
         seen.iter().enumerate().map(|(n, seen)| court.role(n, seen)).unzip();
     reign.followers = followers(seen, &roles, &before, held == last);
@@ -160,11 +160,16 @@ struct Court<'a> {
     names: &'a [&'a str],
     /// What the primary says, where there are no timelines.
     of_primary: Option<&'a Lineage>,
+    decree: &'a Decree,
 }
 
 impl Court<'_> {
     fn role(&self, n: usize, seen: &Seen) -> (Role, String) {
+        let deposed = self.decree.deposed().contains(id(n));
         let says = match seen {
+            Seen::Silent(why) if deposed => {
+                return (Role::Fenced, format!("gave up its reign, and is silent: {why}"));
+            }
             Seen::NotYet => return unknown("not asked yet".to_string()),
             Seen::Silent(why) => return unknown(why.clone()),
             Seen::Says(says) => says,
@@ -208,6 +213,12 @@ impl Court<'_> {
 
     fn claimant(&self, id: NodeId, says: &Observation) -> (Role, String) {
         let timeline = says.timeline.0;
+        if self.decree.deposed().contains(id) {
+            return (Role::Fenced, format!("gave up its reign, and claims timeline {timeline}"));
+        }
+        if let Decree::Nobody { because, .. } = self.decree {
+            return unknown(format!("may not take writes now: {because}"));
+        }
         match (self.primary, self.reign.primary) {
             (Ok(Some((primary, _))), _) if *primary == id => {
                 (Role::Primary, format!("takes writes on timeline {timeline}"))

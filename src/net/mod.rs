@@ -8,5 +8,5 @@ mod stream;
 pub mod tls;
 
 pub use scratch::with_scratch;
-pub use socket::{tune_client, tune_server};
+pub use socket::{say_goodbye, tune_client, tune_server};
 pub use stream::Stream;

@@ -21,8 +21,17 @@ pub fn tune_client(tcp: &TcpStream) -> io::Result<()> {
     SockRef::from(tcp).set_tcp_keepalive(&keepalive())
 }
 
-/// A connection to a server: the same, and unacknowledged bytes do not wait for minutes.
+/// A connection to a server: the same, unacknowledged bytes do not wait for minutes, and none is
+/// sent any more once it is closed. Otherwise the kernel would deliver a statement that nobody waits
+/// for to a server that comes back.
 pub fn tune_server(tcp: &TcpStream) -> io::Result<()> {
     tune_client(tcp)?;
-    SockRef::from(tcp).set_tcp_user_timeout(Some(USER_TIMEOUT))
+    let socket = SockRef::from(tcp);
+    socket.set_linger(Some(Duration::ZERO))?;
+    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))
+}
+
+/// Nothing is under way on this connection to a server: its end need not be a reset.
+pub fn say_goodbye(tcp: &TcpStream) -> io::Result<()> {
+    SockRef::from(tcp).set_linger(None)
 }

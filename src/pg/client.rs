@@ -11,9 +11,10 @@ mod wish;
 use super::catalog::Defining;
 use super::cluster::{Cluster, Lease, UserPools};
 use super::engine::Engine;
-use super::exchange::{give_back, planner};
+use super::exchange::{Ended, give_back, planner};
 use super::refuse;
 use super::registry::{ClientEntry, ClientState, Registration};
+use super::server::ExchangeError;
 use super::session::batch::{Batch, End};
 use super::session::owed::{Owed, Queue};
 use super::session::proof::{Doubt, Residue};
@@ -225,6 +226,14 @@ impl Client {
             if self.must_go() {
                 return Poll::Ready(Err(Leaving::Refused(self.engine.gate.farewell())));
             }
+            if self.link.is_some() && self.is_of_the_past() {
+                if self.begun.is_some() {
+                    self.drop_server();
+                    continue;
+                }
+                let lost = Ended::ServerLost(ExchangeError::Silent);
+                return Poll::Ready(Err(self.server_ended(lost)));
+            }
             match self.poll_client_input(cx) {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(Leaving::Gone)),
                 Poll::Ready(Ok(_)) => {}
@@ -232,7 +241,7 @@ impl Client {
                 Poll::Pending => {
                     self.entry.listen(cx);
                     // It may have been told between the look and the listening.
-                    if self.must_go() || self.has_mail() {
+                    if self.must_go() || self.has_mail() || self.is_of_the_past() {
                         continue;
                     }
                     self.rest();
@@ -350,9 +359,9 @@ impl Client {
         }
         let cancelled = self.unlink();
         let Some(lease) = self.link.take() else { return };
-        lease.entry.client.store(0, Ordering::Relaxed);
         lease.entry.prepared.store(lease.backend.prepared.len() as u64, Ordering::Relaxed);
         if !cancelled && self.owed.is_empty() && !self.owed.is_skipping() {
+            lease.entry.client.store(0, Ordering::Relaxed);
             self.return_server(lease);
         }
     }

@@ -56,6 +56,10 @@ pub(super) enum Ended {
 impl Client {
     /// One round of moving bytes; `Pending` until the batch is answered or something breaks.
     pub(super) fn poll_exchange(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+        // What a node says after it gave up its reign is no acknowledgement.
+        if self.flow.writing && self.is_of_the_past() {
+            return Poll::Ready(Ended::ServerLost(ExchangeError::Silent));
+        }
         loop {
             let mut moved = false;
             match self.poll_to_server(cx) {

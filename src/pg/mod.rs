@@ -9,6 +9,7 @@ pub mod cluster;
 pub mod connect;
 pub mod engine;
 mod exchange;
+pub mod govern;
 pub mod listen;
 mod options;
 mod params;

@@ -2,7 +2,7 @@
 
 use super::connect::{ConnectError, Node};
 use crate::monitor::{Line, Observation, Probe, ProbeError};
-use crate::topology::{Lsn, Position, Timeline};
+use crate::topology::{Feed, Lsn, Position, Timeline};
 use std::sync::Arc;
 use tokio::task::JoinHandle;
 use tokio_postgres::types::PgLsn;
@@ -35,7 +35,12 @@ SELECT standby,
        CASE WHEN standby THEN
            (extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) * 1e6)::int8
        END,
-       CASE WHEN NOT standby THEN pg_current_wal_flush_lsn() END
+       CASE WHEN NOT standby THEN pg_current_wal_flush_lsn() END,
+       CASE WHEN standby THEN pg_last_wal_receive_lsn() END,
+       CASE WHEN standby THEN
+           EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming') END,
+       CASE WHEN standby THEN
+           current_setting('primary_conninfo', true) LIKE '%/tidegate-follows-nobody/%' END
   FROM (SELECT pg_is_in_recovery() AS standby OFFSET 0) AS role";
 
 /// A record whose end every later commit flushes, this statement's own first, which waits for
@@ -153,6 +158,7 @@ impl PgLine {
             Unflushed::next(self.unflushed, inserted, Lsn(u64::from(flushed)))
         });
         let system = self.server.system;
+        let feed = if in_recovery { Some(feed(row)?) } else { None };
         let claimed_lag: Option<i64> = get(row, 5)?;
         Ok(Observation {
             in_recovery,
@@ -162,6 +168,7 @@ impl PgLine {
             version: self.server.version.clone(),
             claimed_lag_us: claimed_lag.map(|lag| u64::try_from(lag).unwrap_or(0)),
             lineage: None,
+            feed,
             trouble: None,
         })
     }
@@ -177,6 +184,17 @@ impl PgLine {
         // A timeline never shrinks; the control file is only as new as the last restart point.
         Ok(number(recovered)?.max(self.timeline.unwrap_or(Timeline(0))))
     }
+}
+
+/// How a standby gets its log. A user who may not see the settings does not know of its orders.
+fn feed(row: &Row) -> Result<Feed, ProbeError> {
+    let received: Option<PgLsn> = get(row, 7)?;
+    let (streams, held): (Option<bool>, Option<bool>) = (get(row, 8)?, get(row, 9)?);
+    Ok(Feed {
+        streams: streams.unwrap_or(false),
+        received: received.map(|lsn| Lsn(u64::from(lsn))),
+        held: held.unwrap_or(false),
+    })
 }
 
 /// A WAL file's name starts with its timeline, in eight hexadecimal digits.

@@ -3,11 +3,12 @@
 use super::registry::{Registration, ServerEntry};
 use super::session::{Backend, Reported};
 use super::wire::{self, Fault, HEADER};
-use crate::net::{Stream, with_scratch};
+use crate::net::{Stream, say_goodbye, with_scratch};
 use bytes::{Buf, BytesMut};
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use thiserror::Error;
 
@@ -159,6 +160,17 @@ impl Server {
             }
         }
         fault.map_or(Ok(()), |fault| Err(ExchangeError::Fault(fault)))
+    }
+}
+
+impl Drop for Server {
+    /// Whoever has nothing under way says goodbye; anything else is cut off, with what the kernel
+    /// still holds of it.
+    fn drop(&mut self) {
+        if self.entry.client.load(Ordering::Relaxed) == 0 && self.out.is_empty() {
+            // Nothing is lost if this fails.
+            let _ = say_goodbye(self.stream.tcp());
+        }
     }
 }
 

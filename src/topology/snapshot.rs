@@ -1,6 +1,6 @@
 //! One immutable picture of a cluster, and the way it is published to everyone who reads it.
 
-use super::Position;
+use super::{Lsn, Position, Timeline};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -53,6 +53,28 @@ impl Role {
     }
 }
 
+/// What a node said about itself, as far as the choice of a primary needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// It follows another, or would.
+    pub in_recovery: bool,
+    pub system: u64,
+    pub timeline: Timeline,
+    /// How a standby gets its log; `None`: it is none, or its engine does not say.
+    pub feed: Option<Feed>,
+}
+
+/// How a standby gets its log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Feed {
+    /// By a connection to its primary.
+    pub streams: bool,
+    /// The end of what it has; `None`: nothing since its start.
+    pub received: Option<Lsn>,
+    /// It was told to follow nobody.
+    pub held: bool,
+}
+
 /// How busy a node is with this proxy's work: shared by all snapshots, counted by leases.
 #[derive(Debug, Default)]
 pub struct Load {
@@ -99,6 +121,8 @@ pub struct NodeView {
     pub bytes_behind: Option<u64>,
     /// `server_version` as the node says it.
     pub version: Option<Arc<str>>,
+    /// What it says of itself; `None`: it does not answer.
+    pub standing: Option<Standing>,
     pub load: Arc<Load>,
 }
 

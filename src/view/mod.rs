@@ -6,6 +6,7 @@ mod catalogs;
 mod nodes;
 mod peers;
 mod prepared;
+mod reigns;
 mod shapes;
 mod stats;
 
@@ -13,6 +14,7 @@ pub use catalogs::Catalog;
 pub use nodes::{Cluster, Node, PoolLimits};
 pub use peers::{Client, ClientState, Listening, Pool, Route, Server, ServerState};
 pub use prepared::Prepared;
+pub use reigns::{Reign, ReignChange, ReignStep};
 pub use shapes::Shape;
 pub use stats::Stats;
 
@@ -40,6 +42,8 @@ pub struct Proxy {
     pub listening: Vec<Listening>,
     /// Shared prepared statements that clients have, the most used first.
     pub prepared: Vec<Prepared>,
+    /// Clusters whose primary this proxy decides about.
+    pub reigns: Vec<Reign>,
     /// What is known of the names in the databases that were used.
     pub catalogs: Vec<Catalog>,
     /// Where statements went, the most used first.
@@ -62,6 +66,7 @@ impl Proxy {
             servers: Vec::new(),
             listening: Vec::new(),
             prepared: Vec::new(),
+            reigns: Vec::new(),
             catalogs: Vec::new(),
             shapes: Vec::new(),
             stats: Vec::new(),

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tidegate::admin::{Control, Credentials, Reloaded, Settings, serve};
+use tidegate::failover::{Answer, Wanted};
 use tidegate::view::Proxy;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -39,6 +40,15 @@ impl Control for Noted {
     fn resume(&self, cluster: Option<&str>) -> Result<(), String> {
         self.note(format!("resume {}", cluster.unwrap_or("None")));
         Ok(())
+    }
+    fn reign<'a>(
+        &'a self,
+        cluster: &'a str,
+        wanted: Wanted,
+        dry: bool,
+    ) -> futures_util::future::BoxFuture<'a, Answer> {
+        self.note(format!("{wanted:?} {cluster} {dry}"));
+        Box::pin(async { Ok(vec!["a line".into()]) })
     }
     fn kill(&self, client: u64) -> bool {
         let known = proxy().clients.iter().any(|c| c.id == client);

@@ -26,6 +26,7 @@ pub struct Wanted {
     sections: String,
     cluster: String,
     top: String,
+    state: Option<std::path::PathBuf>,
     monitor: &'static str,
 }
 
@@ -45,6 +46,7 @@ pub fn proxy_to(nodes: &[(&str, SocketAddr)]) -> Wanted {
         sections: String::new(),
         cluster: String::new(),
         top: String::new(),
+        state: None,
         monitor: "postgres",
     }
 }
@@ -112,11 +114,19 @@ impl Wanted {
         self
     }
 
+    /// Where it keeps what must survive it.
+    pub fn state(mut self, folder: &std::path::Path) -> Wanted {
+        self.state = Some(folder.to_owned());
+        self
+    }
+
     /// The configuration as a file would hold it.
     pub fn text(&self) -> String {
         let listen = "[listen]\npostgres = \"127.0.0.1:0\"\nconsole = \"127.0.0.1:0\"\n\
                       http = \"127.0.0.1:0\"\n";
-        let mut text = format!("{listen}{}[clusters.test]\nnodes = [\n", self.top);
+        let state = self.state.as_ref().map(|at| format!("state_dir = \"{}\"\n", at.display()));
+        let state = state.unwrap_or_default();
+        let mut text = format!("{state}{listen}{}[clusters.test]\nnodes = [\n", self.top);
         for (name, address) in &self.nodes {
             let weight = self.weights.iter().find(|(node, _)| node == name).map_or(1, |w| w.1);
             let more: String =

@@ -7,7 +7,7 @@ use tidegate::monitor::{Handle, Member, Settings, start};
 use tidegate::pg::probe::PgProbe;
 use tidegate::route::{Ask, Consistency, Decision, Fallback, Known, Place, Wants, route};
 use tidegate::task::Tasks;
-use tidegate::topology::{NodeId, NodeSet, Snapshot};
+use tidegate::topology::{Decree, NodeId, NodeSet, Snapshot};
 
 /// How long a test waits for what must come: as long as a busy machine may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -58,7 +58,8 @@ pub async fn watch_by(
         (member, probe(node))
     };
     let tasks = Tasks::new();
-    let handle = start(&tasks, "orders".into(), settings, nodes.iter().map(member).collect());
+    let watched = nodes.iter().map(member).collect();
+    let handle = start(&tasks, "orders".into(), settings, watched, Decree::Free);
     let watch = Watch { handle, tasks };
     tokio::time::timeout(PATIENCE, watch.handle.settled()).await.expect("a settled monitor");
     watch

@@ -6,6 +6,7 @@ mod catalog;
 mod clients;
 mod config;
 mod databases;
+mod failovers;
 mod help;
 mod listen;
 mod lists;
@@ -15,6 +16,7 @@ mod prepared;
 mod routes;
 mod servers;
 mod stats;
+mod term;
 mod version;
 
 use super::table::{Column, Row};
@@ -42,6 +44,8 @@ pub(super) static SHOWS: &[Show] = &[
     prepared::SHOW,
     routes::SHOW,
     nodes::SHOW,
+    term::SHOW,
+    failovers::SHOW,
     databases::SHOW,
     catalog::SHOW,
     stats::SHOW,

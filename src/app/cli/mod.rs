@@ -1,6 +1,7 @@
 //! The command line. Exit codes: 0 all is well, 1 something is wrong, 2 not a command.
 
 mod check;
+mod reign;
 
 use super::{demo, run};
 use crate::config;
@@ -35,6 +36,25 @@ enum Command {
         #[arg(long)]
         connect: bool,
     },
+    /// Make another node the primary while the present one is well
+    Switchover {
+        #[command(flatten)]
+        change: reign::Change,
+    },
+    /// Make another node the primary because the present one is lost
+    Failover {
+        #[command(flatten)]
+        change: reign::Change,
+        /// Take the blame for what cannot be proven: that the old primary has stopped, that
+        /// nothing is lost
+        #[arg(long)]
+        force: bool,
+    },
+    /// Let failover happen by itself again after an operator has looked
+    Unlatch {
+        #[command(flatten)]
+        of: reign::Of,
+    },
     /// Show the proxy at work on a throwaway cluster
     Demo {
         /// What the throwaway cluster is made of
@@ -67,6 +87,9 @@ pub fn main() -> ExitCode {
             Err(problems) => check::print_problems(&problems),
         },
         Command::Check { config, connect } => check::check(&config, connect),
+        Command::Switchover { change } => reign::switchover(&change),
+        Command::Failover { change, force } => reign::failover(&change, force),
+        Command::Unlatch { of } => reign::unlatch(&of),
         Command::Demo { engine, check } => {
             let engine = match engine {
                 DemoEngine::Postgres => demo::Engine::Postgres,

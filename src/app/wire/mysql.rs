@@ -15,6 +15,7 @@ use crate::net::tls::{self, Authorities};
 use crate::registry::Registry;
 use crate::sql::mysql::Classifier;
 use crate::task::Tasks;
+use crate::topology::Decree;
 use std::sync::Arc;
 
 /// Builds the engine and starts its monitors.
@@ -62,7 +63,7 @@ fn one_cluster(
         (member, MyProbe::new(node.clone(), login.clone()))
     });
     let pace = monitor_settings(&settings.monitor);
-    let monitor = monitor::start(tasks, name.clone(), &pace, watched.collect());
+    let monitor = monitor::start(tasks, name.clone(), &pace, watched.collect(), Decree::Free);
     let users = Users::load(&users(&settings.auth))
         .map_err(|source| WireError::MysqlUsers { cluster: name.to_string(), source })?;
     let databases = settings.databases.names.iter().map(|d| d.as_str().into()).collect();

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::monitor::{Verdict, roles};
-use crate::topology::{GtidList, GtidState, History, NodeSet, Role};
+use crate::topology::{Decree, GtidList, GtidState, History, NodeSet, Role};
 use std::sync::Arc;
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
@@ -26,6 +26,7 @@ fn node(n: u32, source: Source, state: &str) -> Seen {
         version: "10.11".into(),
         claimed_lag_us: None,
         lineage: Some(lineage),
+        feed: None,
         trouble: None,
     })
 }
@@ -52,7 +53,7 @@ fn silent() -> Seen {
 }
 
 fn decide(seen: &[Seen], before: Reign) -> (Vec<&'static str>, Verdict) {
-    let verdict = roles(seen, &NAMES[..seen.len()], before);
+    let verdict = roles(seen, &NAMES[..seen.len()], before, &Decree::Free);
     (verdict.roles.iter().map(Role::name).collect(), verdict)
 }
 

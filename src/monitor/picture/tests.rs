@@ -41,6 +41,7 @@ impl World {
             version: "15".into(),
             claimed_lag_us: None,
             lineage: None,
+            feed: None,
             trouble: None,
         };
         self.picture.answer(id, self.at(ms), says)

@@ -20,6 +20,7 @@ fn of(system: u64, in_recovery: bool, timeline: u32) -> Seen {
         version,
         claimed_lag_us: None,
         lineage: None,
+        feed: None,
         trouble: None,
     })
 }
@@ -43,14 +44,14 @@ fn reign(node: u8, timeline: u32) -> Reign {
 /// The names of the roles, after the check that the order of the nodes does not matter.
 fn decide(seen: &[Seen], before: Reign) -> (Vec<&'static str>, Verdict) {
     let names = &NAMES[..seen.len()];
-    let verdict = roles(seen, names, before);
+    let verdict = roles(seen, names, before, &Decree::Free);
     let found: Vec<&str> = verdict.roles.iter().map(Role::name).collect();
 
     let flip = |id: NodeId| NodeId(u8::try_from(seen.len() - 1).unwrap() - id.0);
     let turn = |r: Reign| Reign { primary: r.primary.map(|(id, t)| (flip(id), t)), ..r };
     let seen_turned: Vec<Seen> = seen.iter().rev().cloned().collect();
     let names_turned: Vec<&str> = names.iter().rev().copied().collect();
-    let turned = roles(&seen_turned, &names_turned, turn(before));
+    let turned = roles(&seen_turned, &names_turned, turn(before), &Decree::Free);
     let turned_found: Vec<&str> = turned.roles.iter().rev().map(Role::name).collect();
     assert_eq!(found, turned_found, "the order of the nodes decided");
     assert_eq!(turn(verdict.reign), turned.reign, "the order of the nodes decided the reign");

@@ -28,6 +28,7 @@ pub(super) fn mariadb(server: &Table, replication: &Table) -> Result<Observation
     };
     Ok(Observation {
         position: logs.then(|| Position::MariaDb(Arc::new(position))),
+        feed: None,
         trouble: channels.trouble().or_else(|| (!logs).then(|| no_log.into())),
         claimed_lag_us: channels.lag("Seconds_Behind_Master"),
         ..told.observation(lineage)?
@@ -57,6 +58,7 @@ pub(super) fn mysql(server: &Table, replication: &Table) -> Result<Observation, 
     };
     Ok(Observation {
         position: counted.then_some(Position::MySql(executed)),
+        feed: None,
         trouble: channels.trouble().or_else(|| (!counted).then(uncounted)),
         claimed_lag_us: channels.lag(lag),
         ..told.observation(lineage)?
@@ -108,6 +110,7 @@ impl Told<'_> {
             version: self.text("version")?.into(),
             claimed_lag_us: None,
             lineage: Some(lineage),
+            feed: None,
             trouble: None,
         })
     }

@@ -9,8 +9,17 @@ use crate::pg::wire;
 use crate::refusal::Refusal;
 
 impl Client {
-    /// A read that another node can answer waits for one that is not reached any more.
+    /// The node gave up its reign: nothing that it still says reaches a client.
+    pub(in crate::pg) fn is_of_the_past(&self) -> bool {
+        self.node.is_some_and(|node| self.cluster.is_deposed(node))
+    }
+
+    /// Nobody waits for a node that gave up its reign; and a read that another node can answer
+    /// does not wait for one that is not reached any more.
     pub(in crate::pg) fn waits_in_vain(&self) -> bool {
+        if self.is_of_the_past() {
+            return true;
+        }
         let Some(node) = self.node.filter(|_| self.flow.inbound.hope.is_elsewhere()) else {
             return false;
         };
@@ -58,6 +67,14 @@ impl Client {
                 Ok(())
             }
         }
+    }
+
+    /// The same before anything of the batch was sent: nobody carries it out any more.
+    pub(super) fn after_unsent(&mut self, ended: Ended) -> Result<(), Leaving> {
+        self.flow.writing = false;
+        self.flow.open = self.batch.end != Some(End::Ready);
+        self.forget_batch();
+        self.after(ended)
     }
 
     /// While idle: the server connection that a pinned or open session holds has ended.

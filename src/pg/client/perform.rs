@@ -58,7 +58,8 @@ impl Client {
             self.flow.writing = self.batch.wants() != Wants::Read || self.session.tx == Tx::Open;
             match self.make_ready().await {
                 Err(ended) if self.try_again(&ended, hope, &mut tries) => continue,
-                Err(ended) => return self.after(ended),
+                Err(ended) if self.begin_elsewhere(&ended, &mut tries) => continue,
+                Err(ended) => return self.after_unsent(ended),
                 Ok(()) if self.look_elsewhere(hope, &mut tries) => continue,
                 Ok(()) => {}
             }
@@ -198,6 +199,21 @@ impl Client {
                 self.plan_anew();
                 tries.renewed = true;
             }
+        }
+        again
+    }
+
+    /// The server was lost before anything of the batch was sent: whatever it is, another server, or
+    /// the same one after its return, can be asked.
+    fn begin_elsewhere(&mut self, ended: &Ended, tries: &mut Tries) -> bool {
+        let again = matches!(ended, Ended::ServerLost(_) | Ended::Fatal(_))
+            && self.session.tx == Tx::Idle
+            && self.session.pin.is_none()
+            && self.begun.is_none()
+            && tries.count < MAX_RETRIES;
+        if again {
+            tries.count += 1;
+            self.note_retry(ended, &mut tries.avoid);
         }
         again
     }

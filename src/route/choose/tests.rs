@@ -33,6 +33,7 @@ fn world(replicas: u8) -> World {
         trouble: None,
         bytes_behind: None,
         version: None,
+        standing: None,
         load: Arc::new(Load::default()),
     };
     let nodes = (0..=replicas).map(node).collect();

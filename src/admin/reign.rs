@@ -1,0 +1,72 @@
+//! SWITCHOVER, FAILOVER and UNLATCH.
+
+use super::act::ACTIONS;
+use super::command::{Command, Word, usage};
+use super::failure::{Failure, SYNTAX};
+use crate::failover::Wanted;
+
+/// `keywords`: the same words, those without quotes in capitals.
+pub(super) fn parse(words: &[Word], keywords: &[&str]) -> Result<Command, Failure> {
+    let wrong = || match ACTIONS.iter().find(|action| action.name == keywords[0]) {
+        Some(action) => usage(action),
+        None => Failure::error(SYNTAX, "unknown command"),
+    };
+    let cluster = words[1].text.clone();
+    let (mut to, mut force, mut dry) = (None, false, false);
+    let mut at = 2;
+    while at < words.len() {
+        at += match keywords[at..] {
+            ["TO", _, ..] if to.is_none() => {
+                to = Some(words[at + 1].text.as_str().into());
+                2
+            }
+            ["FORCE", ..] if !force => {
+                force = true;
+                1
+            }
+            ["DRY", "RUN", ..] if !dry => {
+                dry = true;
+                2
+            }
+            _ => return Err(wrong()),
+        };
+    }
+    let wanted = match keywords[0] {
+        "SWITCHOVER" if !force => Wanted::Switchover { to },
+        "FAILOVER" => {
+            Wanted::Failover { to, vouched: force.then(|| "an operator, by FORCE".into()) }
+        }
+        "UNLATCH" if words.len() == 2 => Wanted::Unlatch,
+        _ => return Err(wrong()),
+    };
+    Ok(Command::Reign(cluster, wanted, dry))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::command;
+
+    fn read(text: &str) -> String {
+        match command::parse(text) {
+            Ok(commands) => format!("{commands:?}"),
+            Err(failure) => failure.parts().2.to_owned(),
+        }
+    }
+
+    #[test]
+    fn who_is_to_reign_and_how_is_said_in_any_order() {
+        let b = r#"Some("b")"#;
+        let switch =
+            |to: &str, dry| format!(r#"[Reign("orders", Switchover {{ to: {to} }}, {dry})]"#);
+        assert_eq!(read("switchover orders"), switch("None", false));
+        assert_eq!(read("SWITCHOVER orders TO b DRY RUN"), switch(b, true));
+        assert_eq!(read("SWITCHOVER orders dry run to b"), switch(b, true));
+        assert!(read("FAILOVER orders FORCE").contains("vouched: Some("));
+        assert!(read("FAILOVER orders").contains("vouched: None"));
+        assert_eq!(read("UNLATCH orders"), r#"[Reign("orders", Unlatch, false)]"#);
+        for wrong in ["SWITCHOVER", "SWITCHOVER orders FORCE", "FAILOVER orders TO", "UNLATCH a b"]
+        {
+            assert!(read(wrong).starts_with("Usage: "), "{wrong}: {}", read(wrong));
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The terms of clusters, as they are shown.
+
+use crate::failover::{Event, Handle, Mode, Outcome, State, Taken};
+use crate::view::{Reign, ReignChange, ReignStep};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+pub(super) fn reign(cluster: &Arc<str>, handle: &Handle) -> Reign {
+    let settings = handle.settings();
+    let state = handle.state();
+    let record = state.as_ref().map(|state| &state.record);
+    let opinion = handle.opinion();
+    let quorum = record.and_then(|record| record.quorum.as_ref()).map(|quorum| {
+        let voters: Vec<&str> = quorum.voters.iter().map(|name| &**name).collect();
+        format!("{} of {}", quorum.write, voters.join(", "))
+    });
+    Reign {
+        cluster: cluster.clone(),
+        mode: match settings.mode {
+            Mode::Off => "off",
+            Mode::Manual => "manual",
+            Mode::Automatic => "automatic",
+        }
+        .into(),
+        guarantee: settings.guarantee.name().into(),
+        term: record.map(|record| record.term.0),
+        phase: record.map(|record| record.phase().name().into()),
+        primary: record.map(|record| record.primary.clone()),
+        timeline: record.map(|record| record.timeline.into()),
+        quorum,
+        opinion: opinion.word.into(),
+        says: opinion.says.clone(),
+        latch: record.and_then(|record| record.latch.clone()),
+        deposed: record.map_or_else(Vec::new, |r| r.deposed.keys().cloned().collect()),
+        beat_age: handle.last_beat().map(|at| Instant::now().saturating_duration_since(at)),
+        events: state.as_deref().map_or_else(Vec::new, events),
+    }
+}
+
+/// The newest first.
+fn events(state: &State) -> Vec<ReignChange> {
+    state.events.iter().rev().map(event).collect()
+}
+
+fn event(event: &Event) -> ReignChange {
+    let loss = event.loss.as_ref();
+    ReignChange {
+        term: event.term.0,
+        kind: event.kind.name().into(),
+        from: event.from.clone(),
+        to: event.to.clone(),
+        cause: event.cause.clone(),
+        began: SystemTime::UNIX_EPOCH + Duration::from_secs(event.began),
+        held: event.held_millis.map(Duration::from_millis),
+        outcome: match &event.outcome {
+            Outcome::UnderWay => "under way".into(),
+            Outcome::Done => "done".into(),
+            Outcome::GivenUp(why) => format!("given up: {why}"),
+        },
+        lost_bytes: loss.map(|loss| loss.bytes),
+        loss_window: loss.and_then(|loss| loss.window_millis).map(Duration::from_millis),
+        steps: event.steps.iter().map(step).collect(),
+    }
+}
+
+fn step(taken: &Taken) -> ReignStep {
+    let took = Duration::from_millis(taken.millis);
+    ReignStep { step: taken.step.as_str().into(), took, says: taken.says.clone() }
+}

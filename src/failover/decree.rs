@@ -1,0 +1,50 @@
+//! What a record means for the router. Pure.
+
+use super::term::{Name, Record};
+use crate::topology::{Decree, NodeId, NodeSet};
+use std::sync::Arc;
+
+/// The decree that the record asks for; `nodes` are in the configuration's order.
+pub fn decree(record: &Record, nodes: &[Name]) -> Decree {
+    let mut deposed = former(record, nodes);
+    if let Some(change) = &record.change
+        && !change.installed
+    {
+        insert(&mut deposed, nodes, &change.from);
+    }
+    let reigning = record.reigning().and_then(|name| place(nodes, name));
+    match reigning {
+        Some(primary) => Decree::Only { primary, deposed },
+        None => {
+            let because = match record.reigning() {
+                Some(gone) => {
+                    format!("{gone} reigns in term {}, and is not configured", record.term)
+                }
+                None => format!("term {} is {}", record.term, record.phase().name()),
+            };
+            Decree::Nobody { deposed, because: because.into() }
+        }
+    }
+}
+
+/// New work waits for a primary, and what runs on the present one may go on.
+pub fn held(record: &Record, nodes: &[Name], because: &str) -> Decree {
+    Decree::Nobody { deposed: former(record, nodes), because: because.into() }
+}
+
+fn former(record: &Record, nodes: &[Name]) -> NodeSet {
+    let mut deposed = NodeSet::EMPTY;
+    record.deposed.keys().for_each(|name| insert(&mut deposed, nodes, name));
+    deposed
+}
+
+fn insert(set: &mut NodeSet, nodes: &[Name], name: &Arc<str>) {
+    if let Some(node) = place(nodes, name) {
+        set.insert(node);
+    }
+}
+
+fn place(nodes: &[Name], name: &Arc<str>) -> Option<NodeId> {
+    let at = nodes.iter().position(|node| node == name)?;
+    u8::try_from(at).ok().map(NodeId)
+}
