@@ -63,8 +63,10 @@ impl Install {
                 command.env_remove(&*name);
             }
         }
-        // The script looks for files in the home folder, which this user may not read.
-        command.current_dir(folder).env("HOME", folder).env("LC_ALL", "C").stdin(Stdio::null());
+        // The script looks for files in the home folder, which this user may not read, and both
+        // write to the folder for temporary files, which may be another user's.
+        command.current_dir(folder).env("HOME", folder).env("TMPDIR", folder);
+        command.env("LC_ALL", "C").stdin(Stdio::null());
         command
     }
 }
