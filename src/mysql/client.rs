@@ -23,7 +23,6 @@ use super::session::relay::Relay;
 use super::wire::command::Command;
 use super::wire::ok::put_error;
 use super::wire::reply::Kind;
-use super::wire::status;
 use crate::door::attendance::Place;
 use crate::net::Stream;
 use crate::refusal::Refusal;
@@ -259,7 +258,7 @@ impl Client {
 
     fn say_ok(&mut self, head: Head) {
         self.input.advance(head.len);
-        let ok = super::accept::welcome(self.session.status & !status::MORE_RESULTS);
+        let ok = super::accept::welcome(self.session.flags());
         let sequence = head.sequence.wrapping_add(1);
         ok.put(&mut self.output, sequence, 0, self.session.capabilities);
     }

@@ -56,7 +56,7 @@ async fn a_read_is_executed_on_replicas_and_survives_their_end() {
     let cluster = servers(1).await;
     cluster.sql("CREATE TABLE test.p AS SELECT 5 AS n").await.unwrap();
     cluster.caught_up().await.unwrap();
-    let route = "[clusters.test.route]\nmax_staleness = \"1h\"";
+    let route = "[clusters.test.route]\nmax_staleness = \"1h\"\nread_wait = \"1m\"";
     let proxy = proxy(&cluster, "mode = \"transaction\"", route).await;
     let mut a = proxy.connect().await;
     let read = a.prep("SELECT n FROM p WHERE n > ?").await.unwrap();

@@ -19,7 +19,8 @@ async fn three() -> Cluster {
 
 /// Nothing is too old, unless `more` says so.
 async fn patient(servers: &Cluster, more: &str) -> Running {
-    let route = format!("[clusters.test.route]\nmax_staleness = \"1h\"\n{more}");
+    let wait = if more.contains("read_wait") { "" } else { "read_wait = \"1m\"\n" };
+    let route = format!("[clusters.test.route]\nmax_staleness = \"1h\"\n{wait}{more}");
     proxy(servers, POOL, &route).await
 }
 
@@ -138,7 +139,8 @@ async fn a_position_makes_another_session_see_what_the_first_one_wrote() {
     }
     a.query_drop("UPDATE t SET a = 8").await.unwrap();
     let position = value(&mut a, "SELECT @@tidegate_position").await;
-    assert_eq!(value(&mut b, READ).await, "7", "nobody asked for more");
+    let old = format!("/* tidegate: consistency=eventual */ {READ}");
+    assert_eq!(value(&mut b, &old).await, "7", "nobody asked for more");
     b.query_drop(format!("SET @tidegate_read_after = '{position}'")).await.unwrap();
     assert_eq!(value(&mut b, READ).await, "8");
     assert_eq!(sent(&mut b, READ).await, at("a", "no_fresh_replica"));

@@ -7,7 +7,6 @@ use crate::mysql::session::asked::{Asked, Work};
 use crate::mysql::session::command::Head;
 use crate::mysql::session::wishes::{PREFIX, words};
 use crate::mysql::wire::reply::Kind;
-use crate::mysql::wire::status;
 use crate::mysql::wire::table::put_table;
 use crate::refusal::Refusal;
 use crate::sql::mysql::{Analysis, Assignment, Step};
@@ -59,7 +58,7 @@ impl Client {
         self.relay.begin(None, head.sequence);
         self.input.advance(head.len);
         let sequence = head.sequence.wrapping_add(1);
-        let flags = self.session.status & !(status::MORE_RESULTS | status::SESSION_STATE_CHANGED);
+        let flags = self.session.flags();
         let capabilities = self.session.capabilities;
         match answer {
             Answer::Done => welcome(flags).put(&mut self.output, sequence, 0, capabilities),

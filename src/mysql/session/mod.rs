@@ -104,6 +104,15 @@ impl Session {
         self.capabilities & capability::DEPRECATE_EOF == 0
     }
 
+    /// The session's own flags, without those of its last answer.
+    pub(super) fn flags(&self) -> u16 {
+        const OF_AN_ANSWER: u16 = status::MORE_RESULTS
+            | status::CURSOR_EXISTS
+            | status::LAST_ROW_SENT
+            | status::SESSION_STATE_CHANGED;
+        self.status & !OF_AN_ANSWER
+    }
+
     /// A transaction is open, or will be with the next statement.
     pub(super) fn in_transaction(&self) -> bool {
         self.status & status::IN_TRANS != 0
