@@ -12,7 +12,7 @@ use tidegate::mysql::connect::{self, Login};
 use tidegate::mysql::probe::MyProbe;
 use tidegate::registry::Registry;
 use tidegate::task::Tasks;
-use tidegate::topology::{NodeId, Role, Snapshot};
+use tidegate::topology::{Decree, NodeId, Role, Snapshot};
 
 async fn watch_with(nodes: &[&Node], settings: &Settings, user: &str) -> Watch {
     let tasks = Tasks::new();
@@ -28,7 +28,8 @@ async fn watch_with(nodes: &[&Node], settings: &Settings, user: &str) -> Watch {
         let way = connect::Node::new((names.0, names.1, &names.2), None, servers);
         (member, MyProbe::new(Arc::new(way), Login::plain(user, ServerSecret::default())))
     };
-    let handle = start(&tasks, "orders".into(), settings, nodes.iter().map(member).collect());
+    let watched = nodes.iter().map(member).collect();
+    let handle = start(&tasks, "orders".into(), settings, watched, Decree::Free);
     Watch { handle, tasks }
 }
 

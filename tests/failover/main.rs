@@ -1,4 +1,5 @@
 //! Failover and switchover with real servers and real clients.
+#![allow(clippy::unwrap_used, reason = "helpers of tests, too, end the test by it")]
 
 #[path = "../support/mod.rs"]
 mod support;
