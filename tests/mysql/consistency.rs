@@ -38,7 +38,7 @@ async fn read_on(conn: &mut Conn) -> (String, String, String) {
 #[tokio::test]
 async fn a_session_sees_its_own_writes_and_others_need_not() {
     let servers = three().await;
-    let proxy = wanted(&servers, "session", "10ms").await;
+    let proxy = wanted(&servers, "session", "300ms").await;
     let (mut writer, mut other) = (proxy.connect().await, proxy.connect().await);
     for replica in [0, 1] {
         servers.replica(replica).pause_replay().await.unwrap();
@@ -79,7 +79,7 @@ async fn a_read_waits_for_a_replica_that_will_have_the_write() {
 #[tokio::test]
 async fn a_session_never_goes_back_in_time() {
     let servers = three().await;
-    let proxy = wanted(&servers, "session", "10ms").await;
+    let proxy = wanted(&servers, "session", "300ms").await;
     servers.replica(1).pause_replay().await.unwrap();
     servers.sql("INSERT INTO test.t VALUES (1)").await.unwrap();
     let mut reader = proxy.connect().await;
@@ -109,7 +109,7 @@ async fn a_strong_read_sees_what_anybody_was_told_before_it() {
         assert_eq!((read, &*why), (n.to_string(), "fresh_replica"));
         assert_ne!(node, "a");
     }
-    let impatient = wanted(&servers, "strong", "10ms").await;
+    let impatient = wanted(&servers, "strong", "300ms").await;
     let mut reader = impatient.connect().await;
     for replica in [0, 1] {
         servers.replica(replica).pause_replay().await.unwrap();

@@ -114,7 +114,7 @@ async fn rules_name_reads_by_who_asks_and_by_what() {
 #[tokio::test]
 async fn who_waits_for_a_replica_gets_its_answer_when_there_is_one() {
     let servers = three().await;
-    let proxy = patient(&servers, "read_wait = \"10ms\"\nfallback = \"wait\"").await;
+    let proxy = patient(&servers, "read_wait = \"300ms\"\nfallback = \"wait\"").await;
     let mut a = proxy.connect().await;
     for replica in [0, 1] {
         servers.replica(replica).pause_replay().await.unwrap();
@@ -132,7 +132,7 @@ async fn who_waits_for_a_replica_gets_its_answer_when_there_is_one() {
 #[tokio::test]
 async fn a_position_makes_another_session_see_what_the_first_one_wrote() {
     let servers = three().await;
-    let proxy = patient(&servers, "read_wait = \"10ms\"").await;
+    let proxy = patient(&servers, "read_wait = \"300ms\"").await;
     let (mut a, mut b) = (proxy.connect().await, proxy.connect().await);
     for replica in [0, 1] {
         servers.replica(replica).pause_replay().await.unwrap();

@@ -42,7 +42,7 @@ async fn read_on(client: &tokio_postgres::Client) -> (String, String, String) {
 #[tokio::test]
 async fn a_session_sees_its_own_writes_and_others_need_not() {
     let servers = three().await;
-    let running = wanted(&servers, "session", "10ms").start().await;
+    let running = wanted(&servers, "session", "300ms").start().await;
     let (writer, other) = (running.connect().await, running.connect().await);
     pause(&servers, &[0, 1]).await;
     assert_eq!(value(&writer, COUNT).await, "1");
@@ -77,7 +77,7 @@ async fn a_read_waits_for_a_replica_that_will_have_the_write() {
 #[tokio::test]
 async fn a_session_never_goes_back_in_time() {
     let servers = three().await;
-    let running = wanted(&servers, "session", "10ms").start().await;
+    let running = wanted(&servers, "session", "300ms").start().await;
     pause(&servers, &[1]).await;
     servers.sql("UPDATE t SET n = 1").await.unwrap();
     let reader = running.connect().await;
@@ -106,7 +106,7 @@ async fn a_strong_read_sees_what_anybody_was_told_before_it() {
         assert_eq!((read, &*why), (n.to_string(), "fresh_replica"));
         assert_ne!(node, "a");
     }
-    let impatient = wanted(&servers, "strong", "10ms").start().await;
+    let impatient = wanted(&servers, "strong", "300ms").start().await;
     let reader = impatient.connect().await;
     pause(&servers, &[0, 1]).await;
     assert_eq!(value(&writer, COUNT).await, "20");

@@ -230,7 +230,7 @@ async fn a_node_without_a_share_serves_who_asks_for_its_group() {
 #[tokio::test]
 async fn who_waits_for_a_replica_gets_its_answer_when_there_is_one() {
     let servers = three().await;
-    let keys = "consistency = \"session\"\nread_wait = \"10ms\"\nfallback = \"wait\"";
+    let keys = "consistency = \"session\"\nread_wait = \"300ms\"\nfallback = \"wait\"";
     let running = patient(&servers, keys).start().await;
     let client = running.connect().await;
     for replica in [0, 1] {
@@ -252,7 +252,7 @@ async fn who_waits_for_a_replica_gets_its_answer_when_there_is_one() {
 #[tokio::test]
 async fn a_position_makes_another_session_see_what_the_first_one_wrote() {
     let servers = three().await;
-    let running = patient(&servers, "read_wait = \"10ms\"").start().await;
+    let running = patient(&servers, "read_wait = \"300ms\"").start().await;
     let (first, second) = (running.connect().await, running.connect().await);
     for replica in [0, 1] {
         servers.replica(replica).pause_replay().await.unwrap();
