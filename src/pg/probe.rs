@@ -39,7 +39,7 @@ SELECT standby,
        CASE WHEN standby THEN pg_last_wal_receive_lsn() END,
        CASE WHEN standby THEN
            EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming') END,
-       CASE WHEN standby THEN
+       CASE WHEN standby AND pg_has_role('pg_read_all_settings', 'USAGE') THEN
            current_setting('primary_conninfo', true) LIKE '%/tidegate-follows-nobody/%' END
   FROM (SELECT pg_is_in_recovery() AS standby OFFSET 0) AS role";
 
