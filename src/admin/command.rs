@@ -77,7 +77,9 @@ fn command(words: &[Word]) -> Result<Command, Failure> {
             let text = format!("{:?} is not the id of a client", words[1].text);
             Failure::error(SYNTAX, text).hint("Usage: KILL <id>, with an id of SHOW CLIENTS.")
         }),
-        ["SWITCHOVER" | "FAILOVER" | "UNLATCH", _, ..] => super::reign::parse(words, &keywords),
+        ["SWITCHOVER" | "FAILOVER" | "REJOIN" | "UNLATCH", _, ..] => {
+            super::reign::parse(words, &keywords)
+        }
         ["SHUTDOWN"] => Ok(Command::Shutdown),
         ["BEGIN", ..] | ["START", "TRANSACTION", ..] => Ok(Command::Begin),
         ["COMMIT", ..] | ["END", ..] => Ok(Command::End("COMMIT")),

@@ -16,6 +16,8 @@ pub enum Wanted {
     /// Another primary because this one is lost. `vouched`: whoever says so takes the blame for
     /// what cannot be proven.
     Failover { to: Option<Name>, vouched: Option<String> },
+    /// A former primary as a standby again.
+    Rejoin { node: Name },
     /// What kept failover from happening by itself was looked at.
     Unlatch,
 }
@@ -50,6 +52,8 @@ pub(super) struct Board {
     pub(super) state: ArcSwapOption<State>,
     pub(super) opinion: ArcSwap<Opinion>,
     pub(super) beat: ArcSwapOption<Instant>,
+    /// The former primary that is being brought back.
+    pub(super) rejoining: ArcSwapOption<Name>,
 }
 
 /// A running failover of one cluster. Cheap to clone.
