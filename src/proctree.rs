@@ -20,7 +20,7 @@ fn parent(pid: u32) -> Option<u32> {
     kin(pid).map(|(parent, _)| parent)
 }
 
-fn all() -> impl Iterator<Item = u32> {
+pub(crate) fn all() -> impl Iterator<Item = u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|e| e.file_name().to_str()?.parse().ok())
 }

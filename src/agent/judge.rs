@@ -49,7 +49,8 @@ pub(super) fn judge(kept: Kept, seen: Seen, order: &Order) -> Result<Kept, Objec
     }
     let kept = Kept { term, reigns, ..kept };
     match order.what {
-        What::Renew => Ok(kept),
+        // Whoever keeps the term takes it for the primary: it may run.
+        What::Renew => Ok(Kept { stopped: kept.stopped && !reigns, ..kept }),
         What::Stop { .. } => Ok(Kept { stopped: true, ..kept }),
         What::Start if seen.runs => Ok(Kept { stopped: false, ..kept }),
         What::Start if kept.torn => Err(Objection::Torn),
@@ -162,6 +163,9 @@ mod tests {
         assert!(must_end(kept, RUNS, second, none).is_some());
         assert!(must_end(kept, LIES, second, none).is_none());
         assert!(must_end(kept, Seen { standby: true, ..RUNS }, second, none).is_none());
+        let renew = Order { reigns: true, ..order(5, What::Renew) };
+        let again = judge(kept, RUNS, &renew).unwrap();
+        assert!(must_end(again, RUNS, second, none).is_none());
     }
 
     #[test]

@@ -15,7 +15,7 @@ use tokio::process::Command;
 use tokio::time::sleep;
 
 /// Between two looks at something that takes milliseconds.
-const GLANCE: Duration = Duration::from_millis(5);
+const GLANCE: Duration = Duration::from_millis(20);
 
 /// How long an immediate stop may take before the processes are killed.
 const POLITE: Duration = Duration::from_millis(300);
@@ -114,34 +114,69 @@ impl Server {
         }
     }
 
+    /// All that runs in its data directory, with or without a postmaster.
+    fn processes(&self) -> Vec<u32> {
+        let Ok(data) = fs::canonicalize(self.data()) else { return Vec::new() };
+        let link = |pid: u32, name: &str| fs::read_link(format!("/proc/{pid}/{name}")).ok();
+        let ours = |pid: &u32| {
+            let program = link(*pid, "exe");
+            let program = program.as_deref().and_then(Path::file_name);
+            program.is_some_and(|name| name.to_string_lossy().starts_with("postgres"))
+                && link(*pid, "cwd").is_some_and(|at| at == data)
+        };
+        proctree::all().filter(ours).filter(|pid| proctree::is_alive(*pid)).collect()
+    }
+
     /// All its processes are gone when this answers.
     pub(super) async fn stop(&self, how: How) -> Result<String, ServerError> {
-        let Some(pid) = self.pid() else { return Ok("it did not run".into()) };
-        let mut all = proctree::children(pid);
-        all.push(pid);
         match how {
             How::Fast => {
+                let Some(pid) = self.pid() else { return self.stop_now().await };
+                let known = self.processes();
                 proctree::thaw(pid);
                 proctree::signal(pid, Signal::INT);
-                match gone(&all, self.settings.patience).await {
+                match self.gone(&known, self.settings.patience).await {
                     true => Ok("it shut down".into()),
                     false => Err(ServerError::StillRuns(self.settings.patience)),
                 }
             }
-            How::Immediate => {
-                proctree::signal(pid, Signal::QUIT);
-                if gone(&all, POLITE).await {
-                    return Ok("it quit at once, and no process of it is left".into());
-                }
-                all.extend(proctree::kill(pid));
-                // Those whose postmaster is gone already.
-                all.iter().for_each(|pid| proctree::signal(*pid, Signal::KILL));
-                match gone(&all, KILLED).await {
-                    true => Ok("it was killed, and no process of it is left".into()),
-                    false => Err(ServerError::StillRuns(POLITE + KILLED)),
-                }
-            }
+            How::Immediate => self.stop_now().await,
         }
+    }
+
+    async fn stop_now(&self) -> Result<String, ServerError> {
+        let mut known = self.processes();
+        if known.is_empty() {
+            return Ok("no process of it runs".into());
+        }
+        if let Some(pid) = self.pid() {
+            proctree::signal(pid, Signal::QUIT);
+            if self.gone(&known, POLITE).await {
+                return Ok("it quit at once, and no process of it is left".into());
+            }
+            proctree::kill(pid);
+        }
+        // Those whose postmaster is gone go on with what they are at.
+        known.extend(self.processes());
+        known.iter().for_each(|pid| proctree::signal(*pid, Signal::KILL));
+        match self.gone(&known, KILLED).await {
+            true => Ok("it was killed, and no process of it is left".into()),
+            false => Err(ServerError::StillRuns(POLITE + KILLED)),
+        }
+    }
+
+    /// Whether all its processes end in time; `known`: some of them. One that is about to end shows
+    /// no more where it runs.
+    async fn gone(&self, known: &[u32], within: Duration) -> bool {
+        let end = Instant::now() + within;
+        let ended = || !known.iter().any(|pid| proctree::is_alive(*pid));
+        while !(ended() && self.processes().is_empty()) {
+            if Instant::now() > end {
+                return false;
+            }
+            sleep(GLANCE).await;
+        }
+        true
     }
 
     pub(super) async fn start(&self) -> Result<String, ServerError> {
@@ -304,18 +339,6 @@ async fn run(program: &'static str, mut command: Command) -> Result<String, Serv
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     let says = lines[lines.len().saturating_sub(TAIL)..].join("; ");
     Err(ServerError::Program { program, says })
-}
-
-/// Whether all of them end in time.
-async fn gone(pids: &[u32], within: Duration) -> bool {
-    let end = Instant::now() + within;
-    while pids.iter().any(|pid| proctree::is_alive(*pid)) {
-        if Instant::now() > end {
-            return false;
-        }
-        sleep(GLANCE).await;
-    }
-    true
 }
 
 fn conninfo(given: &str, to: &Source) -> Result<String, ServerError> {

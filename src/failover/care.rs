@@ -101,8 +101,7 @@ impl<A: Actuator, G: Gate, L: Ledger> Coordinator<A, G, L> {
             node.and_then(|node| node.standing).is_some_and(|standing| standing.in_recovery)
         };
         for name in record.deposed.keys().filter(|name| !follows(name)) {
-            let free = self.executor.actuator.agent(name).is_some()
-                && self.board.rejoining.load().as_deref() != Some(name);
+            let free = self.executor.actuator.agent(name).is_some() && !self.is_rejoining(name);
             let begun = self.care.rejoined.get(name).copied();
             if free && begun.is_none_or(|at: Instant| at.elapsed() >= ANOTHER_REJOIN) {
                 self.care.rejoined.insert(name.clone(), Instant::now());
@@ -110,6 +109,11 @@ impl<A: Actuator, G: Gate, L: Ledger> Coordinator<A, G, L> {
                 let _ = self.rejoins.try_send(Errand { node: name.clone(), answer: None });
             }
         }
+    }
+
+    fn is_rejoining(&self, name: &Name) -> bool {
+        let rejoin = self.board.rejoin.load();
+        rejoin.as_ref().is_some_and(|rejoin| rejoin.node == *name && rejoin.failed.is_none())
     }
 
     async fn serve(

@@ -46,7 +46,7 @@ pub fn start<A: Actuator, G: Gate, L: Ledger>(
         state: ArcSwapOption::empty(),
         opinion: ArcSwap::from_pointee(Opinion::new("unknown", "nothing was seen yet")),
         beat: ArcSwapOption::empty(),
-        rejoining: ArcSwapOption::empty(),
+        rejoin: ArcSwapOption::empty(),
     });
     let heart = Arc::new(Heart::default());
     let (actuator, beating, reign) =

@@ -128,13 +128,15 @@ fn silence(sight: &Sight<'_>, silent: Duration, heard: bool) -> Verdict {
     if asked.is_empty() {
         return Verdict::Ask;
     }
+    // Where anything arrives it lives, and may be slow to let somebody in.
+    let answer = if heard { ANSWER * 3 } else { ANSWER };
     // It takes connections and answers, but nothing that it writes arrives anywhere.
     let stalled = sight.answers && !heard && silent >= sight.settings.silence * 2;
     match asked.iter().find(|(w, _)| w.streams) {
         Some(_) if stalled => lost(sight, "it answers, but no write is ever finished"),
         Some((witness, _)) => Verdict::Heard { by: witness.name.clone() },
         None if asked.len() < sight.witnesses.len() => Verdict::Ask,
-        None if asked.iter().all(|(_, at)| ago(*at) >= ANSWER) => {
+        None if asked.iter().all(|(_, at)| ago(*at) >= answer) => {
             lost(sight, "it is silent, and its standbys cannot connect to it")
         }
         None => Verdict::Doubtful,

@@ -257,8 +257,9 @@ impl<A: Actuator, G: Gate, L: Ledger> Executor<A, G, L> {
     async fn restore(&self, record: &Record, from: &Name) -> Result<Fact, Failure> {
         if let Some(agent) = self.actuator.agent(from) {
             let of = orders::Name { term: record.term.0, system: record.system };
-            let started = agent.start(of, true).await;
-            started.map_err(|source| Trouble::Agent { node: from.clone(), source })?;
+            if let Err(error) = agent.start(of, true).await {
+                tracing::warn!(node = &**from, %error, "not started by its agent");
+            }
         }
         self.actuator.unfence(from).await?;
         self.actuator.install(record, from, record.quorum.as_ref()).await?;

@@ -46,14 +46,20 @@ impl Opinion {
     }
 }
 
+/// A former primary that is being brought back, or could not be.
+#[derive(Clone, Debug)]
+pub struct Rejoining {
+    pub node: Name,
+    pub failed: Option<String>,
+}
+
 /// What the coordinator shows.
 pub(super) struct Board {
     pub(super) settings: Settings,
     pub(super) state: ArcSwapOption<State>,
     pub(super) opinion: ArcSwap<Opinion>,
     pub(super) beat: ArcSwapOption<Instant>,
-    /// The former primary that is being brought back.
-    pub(super) rejoining: ArcSwapOption<Name>,
+    pub(super) rejoin: ArcSwapOption<Rejoining>,
 }
 
 /// A running failover of one cluster. Cheap to clone.
@@ -80,6 +86,11 @@ impl Handle {
     /// When the last heartbeat that was answered was sent.
     pub fn last_beat(&self) -> Option<Instant> {
         self.board.beat.load().as_deref().copied()
+    }
+
+    /// The former primary that is being brought back, or the last one that could not be.
+    pub fn rejoin(&self) -> Option<Arc<Rejoining>> {
+        self.board.rejoin.load_full()
     }
 
     /// Does it, or says what would be done. Resolves when it is over.

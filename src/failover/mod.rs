@@ -35,7 +35,7 @@ pub use coordinator::{Parts, start};
 pub use decide::{Pulse, Sight, Verdict, Witness, decide};
 pub use decree::{decree, held};
 pub use execute::{Before, Executor, Failure, Gate};
-pub use handle::{Answer, Handle, Opinion, Wanted};
+pub use handle::{Answer, Handle, Opinion, Rejoining, Wanted};
 pub use plan::{Fact, Obstacle, Step, abandon, begin, may_promote, next, note, quorum_after};
 pub use report::{Event, Loss, Outcome, Taken};
 pub use settings::{CommandLine, Mode, Rejoin, Settings};

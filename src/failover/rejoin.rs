@@ -2,7 +2,7 @@
 //! parted from that of the term, or copied anew, started.
 
 use super::actuator::{Actuator, Trouble};
-use super::handle::{Answer, Board};
+use super::handle::{Answer, Board, Rejoining};
 use super::term::{Name, Record};
 use crate::orders::{self, Agent, AgentError, How, Source, Why};
 use std::sync::Arc;
@@ -22,12 +22,13 @@ pub(super) async fn run<A: Actuator>(
 ) {
     while let Some(Errand { node, answer }) = queue.recv().await {
         let Some(state) = board.state.load_full() else { continue };
-        board.rejoining.store(Some(Arc::new(node.clone())));
+        let show = |failed| Some(Arc::new(Rejoining { node: node.clone(), failed }));
+        board.rejoin.store(show(None));
         let done = match state.record.deposed.contains_key(&node) {
             true => rejoin(actuator, &state.record, &node).await.map_err(|t| t.to_string()),
             false => Err(no_former_primary(&node)),
         };
-        board.rejoining.store(None);
+        board.rejoin.store(done.as_ref().err().and_then(|why| show(Some(why.clone()))));
         match &done {
             Ok(says) => tracing::info!(node = &*node, ?says, "a former primary is a standby"),
             Err(why) => tracing::error!(node = &*node, why, "a former primary stays out"),

@@ -1,12 +1,13 @@
 //! With an agent beside a server: it is ended for certain, and comes back as a standby.
 
 use crate::authority::{Authority, Pair};
-use crate::companion::{Companion, TOKEN};
+use crate::companion::{Companion, TOKEN, is_alive};
 use crate::load::{Told, Writers};
 use crate::scene::{DEPOSED, PRIMARY, Scene};
-use crate::support::ask::until;
+use crate::support::ask::{until, value};
 use crate::support::proxy::proxy;
 use crate::support::{Cluster, cluster};
+use rustix::process::{Pid, Signal, kill_process};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use tidegate::net::tls::{Authorities, Connector, ServerMode, ServerSide};
@@ -148,6 +149,31 @@ async fn an_agent_obeys_the_newest_term_and_whoever_knows_the_token() {
     agent.start(of(6), true).await.unwrap();
     assert_eq!(why(agent.rewind(of(7), source).await.unwrap_err()), Why::NotAllowed);
     a.sql("INSERT INTO told VALUES (1)").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_session_outlives_a_server_that_its_agent_has_stopped() {
+    let servers = servers("on").await;
+    let a = servers.primary();
+    let companion = Companion::start(&servers, a, "").await;
+    let client = a.connect().await.unwrap();
+    let session = value(&client, "SELECT pg_backend_pid()").await.parse().unwrap();
+    let busy = tokio::spawn(async move {
+        client.batch_execute("SELECT count(*) FROM generate_series(1, 1e15)").await
+    });
+    let runs = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE '%1e15%'
+                 AND state = 'active' AND pid <> pg_backend_pid())";
+    a.until("a busy session", runs).await.unwrap();
+    // The postmaster alone: its port is closed, and whoever computes goes on.
+    let postmaster = Pid::from_raw(a.pid().unwrap().cast_signed()).unwrap();
+    kill_process(postmaster, Signal::KILL).unwrap();
+    until("the end of the postmaster", || async { a.pid().is_none() }).await;
+    assert!(is_alive(session));
+    let agent = companion.orders();
+    let system = agent.status().await.unwrap().system;
+    let says = agent.stop(Name { term: 1, system }, How::Immediate).await.unwrap();
+    assert!(!is_alive(session), "{says}");
+    assert!(busy.await.unwrap().is_err());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -58,7 +58,7 @@ enum Command {
     /// Bring a former primary back as a standby, by its agent
     Rejoin {
         #[command(flatten)]
-        rejoin: reign::Rejoin,
+        rejoin: reign::Returning,
     },
     /// Run the agent beside a database server
     Agent {

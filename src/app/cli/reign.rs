@@ -35,7 +35,7 @@ pub(super) struct Change {
 
 /// The former primary that is to come back.
 #[derive(Debug, Args)]
-pub(super) struct Rejoin {
+pub(super) struct Returning {
     #[command(flatten)]
     of: Of,
     /// The node
@@ -45,7 +45,7 @@ pub(super) struct Rejoin {
     dry_run: bool,
 }
 
-pub(super) fn rejoin(rejoin: &Rejoin) -> ExitCode {
+pub(super) fn rejoin(rejoin: &Returning) -> ExitCode {
     let dry = if rejoin.dry_run { " DRY RUN" } else { "" };
     ask(&rejoin.of, &format!("REJOIN \"{}.{}\"{dry}", rejoin.of.cluster, rejoin.node))
 }

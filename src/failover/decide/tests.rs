@@ -154,9 +154,10 @@ fn one_that_lets_nobody_in_is_asked_about_however_much_it_writes() {
     // A standby that is let in shows that it is slow, and no more.
     assert_eq!(scene.verdict(7_500), Verdict::Heard { by: "b".into() });
     scene.witnesses[0].streams = false;
-    assert_eq!(scene.obstacle(7_500), None);
+    assert_eq!(scene.verdict(10_499), Verdict::Doubtful);
+    assert_eq!(scene.obstacle(10_500), None);
     scene.settings = settings(Guarantee::Available);
-    assert_eq!(scene.obstacle(7_500), Some(Obstacle::NoFence));
+    assert_eq!(scene.obstacle(10_500), Some(Obstacle::NoFence));
 }
 
 #[test]
