@@ -157,8 +157,9 @@ impl Server {
             proctree::kill(pid);
         }
         // Those whose postmaster is gone go on with what they are at.
-        known.extend(self.processes());
-        known.iter().for_each(|pid| proctree::signal(*pid, Signal::KILL));
+        let left = self.processes();
+        left.iter().for_each(|pid| proctree::signal(*pid, Signal::KILL));
+        known.extend(left);
         match self.gone(&known, KILLED).await {
             true => Ok("it was killed, and no process of it is left".into()),
             false => Err(ServerError::StillRuns(POLITE + KILLED)),

@@ -18,7 +18,9 @@ const HOUR: u64 = 3_600 * SECOND;
 options! {
     /// Every option of `tidegate agent`, the companion beside one database server. It runs as the
     /// server's own user, and carries out what the keeper of the term orders: stop, start, rewind,
-    /// clone, follow.
+    /// clone, follow. A server that it stopped as a lost primary is ended again whenever it comes back
+    /// as one, whoever starts it; REJOIN makes it a standby. A service manager must not restart the
+    /// server by itself (systemd: Restart=no).
     pub struct Agent {
         /// Where it takes orders.
         key listen: Door = "127.0.0.1:6490" => .restart();
