@@ -12,14 +12,17 @@
 //! 5 app          knows everything, wires everything
 //!   config       TOML -> every module's Settings
 //! 4 admin, http  console, metrics, health
+//!   agent        the companion beside a database server
 //! 4 pg, mysql    the engines: bytes and session state; they never know each other
 //! 3 dispatch     where work goes and what serves it, free of any protocol
 //! 2 pool route monitor failover door chronicle, counters above them   decisions and resources, free of any protocol
 //! 1 topology sql refusal view registry   values and pure functions, no I/O
-//! 0 net telemetry task secret   no domain words
+//!   orders       what an agent is told, and the way to it
+//! 0 net telemetry task secret proctree   no domain words
 //! ```
 
 pub mod admin;
+pub mod agent;
 pub mod app;
 pub mod chronicle;
 pub mod config;
@@ -32,8 +35,10 @@ pub mod lab;
 pub mod monitor;
 pub mod mysql;
 pub mod net;
+pub mod orders;
 pub mod pg;
 pub mod pool;
+mod proctree;
 pub mod refusal;
 pub mod registry;
 pub mod route;

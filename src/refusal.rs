@@ -45,6 +45,16 @@ pub enum Refusal {
     NotAlone { name: String },
     #[error("the position of tidegate.read_after belongs to another database system")]
     ForeignPosition,
+    /// The cluster promises that no acknowledged write is ever lost.
+    #[error(
+        "synchronous_commit must be on or remote_apply: this cluster loses no acknowledged write"
+    )]
+    WeakCommit,
+    /// A commit stopped waiting for its standbys.
+    #[error(
+        "node {node} committed it and stopped waiting for its standbys: whether it lasts is unknown"
+    )]
+    NotReplicated { node: Arc<str> },
     #[error("node {node} is no longer the primary")]
     ReignEnded { node: Arc<str> },
     #[error("cluster {cluster} is disabled by an operator")]

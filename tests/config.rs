@@ -106,6 +106,33 @@ fn the_reference_is_current_and_parses() {
 }
 
 #[test]
+fn the_reference_of_an_agent_is_current_and_parses() {
+    let file = include_str!("../config/agent.toml");
+    let current = config::agent_reference();
+    assert!(file == current, "run: tidegate reference --agent > config/agent.toml");
+    let uncommented: String = current
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(option) if !option.starts_with(' ') => format!("{option}\n"),
+            _ => format!("{line}\n"),
+        })
+        .filter(|line| !line.contains("_env = "))
+        .collect();
+    for text in [current, uncommented] {
+        config::parse_agent(&text, "config/agent.toml", &any_file()).unwrap();
+    }
+}
+
+#[test]
+fn an_agent_that_everyone_could_order_about_is_refused() {
+    let text =
+        "listen = \"0.0.0.0:6490\"\nlease = \"1s\"\n[postgres]\ndata_dir = \"d\"\nbin_dir = \"b\"";
+    let problems = config::parse_agent(text, "agent.toml", &any_file()).unwrap_err().to_string();
+    assert!(problems.contains("there is no token, so everyone gives orders"), "{problems}");
+    assert!(problems.contains("lease = \"1s\": must be 0s or at least 3s"), "{problems}");
+}
+
+#[test]
 fn every_example_of_the_reference_is_a_real_option() {
     let uncommented: String = config::reference()
         .lines()

@@ -54,6 +54,11 @@ pub(super) const ACTIONS: &[Action] = &[
         help: "make another node the primary because this one is lost; FORCE: on your word",
     },
     Action {
+        name: "REJOIN",
+        usage: "REJOIN <cluster>.<node> [DRY RUN]",
+        help: "make a former primary a standby, by its agent",
+    },
+    Action {
         name: "UNLATCH",
         usage: "UNLATCH <cluster>",
         help: "let failover happen by itself again",
@@ -143,6 +148,7 @@ pub(super) fn tag(wanted: &Wanted) -> &'static str {
     match wanted {
         Wanted::Switchover { .. } => "SWITCHOVER",
         Wanted::Failover { .. } => "FAILOVER",
+        Wanted::Rejoin { .. } => "REJOIN",
         Wanted::Unlatch => "UNLATCH",
     }
 }

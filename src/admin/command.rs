@@ -52,11 +52,14 @@ impl fmt::Display for Command {
             Command::Drain(cluster, node, false) => write!(f, "UNDRAIN {cluster}.{node}"),
             Command::Set(key, value) => write!(f, "SET {key} = {value}"),
             Command::Kill(client) => write!(f, "KILL {client}"),
+            Command::Reign(cluster, Wanted::Rejoin { node }, dry) => {
+                write!(f, "REJOIN {cluster}.{node}{}", if *dry { " DRY RUN" } else { "" })
+            }
             Command::Reign(cluster, wanted, dry) => {
                 let (to, force) = match wanted {
                     Wanted::Switchover { to } => (to.as_ref(), false),
                     Wanted::Failover { to, vouched } => (to.as_ref(), vouched.is_some()),
-                    Wanted::Unlatch => (None, false),
+                    Wanted::Rejoin { .. } | Wanted::Unlatch => (None, false),
                 };
                 write!(f, "{} {cluster}", super::act::tag(wanted))?;
                 to.map_or(Ok(()), |to| write!(f, " TO {to}"))?;
@@ -129,7 +132,9 @@ fn command(words: &[Word]) -> Result<Command, Failure> {
             let text = format!("{:?} is not the id of a client", words[1].text);
             Failure::error(SYNTAX, text).hint("Usage: KILL <id>, with an id of SHOW CLIENTS.")
         }),
-        ["SWITCHOVER" | "FAILOVER" | "UNLATCH", _, ..] => super::reign::parse(words, &keywords),
+        ["SWITCHOVER" | "FAILOVER" | "REJOIN" | "UNLATCH", _, ..] => {
+            super::reign::parse(words, &keywords)
+        }
         ["SHUTDOWN"] => Ok(Command::Shutdown),
         ["BEGIN", ..] | ["START", "TRANSACTION", ..] => Ok(Command::Begin),
         ["COMMIT", ..] | ["END", ..] => Ok(Command::End("COMMIT")),

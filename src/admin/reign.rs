@@ -1,4 +1,4 @@
-//! SWITCHOVER, FAILOVER and UNLATCH.
+//! SWITCHOVER, FAILOVER, REJOIN and UNLATCH.
 
 use super::act::ACTIONS;
 use super::command::{Command, Word, usage};
@@ -11,7 +11,7 @@ pub(super) fn parse(words: &[Word], keywords: &[&str]) -> Result<Command, Failur
         Some(action) => usage(action),
         None => Failure::error(SYNTAX, "unknown command"),
     };
-    let cluster = words[1].text.clone();
+    let mut cluster = words[1].text.clone();
     let (mut to, mut force, mut dry) = (None, false, false);
     let mut at = 2;
     while at < words.len() {
@@ -32,6 +32,11 @@ pub(super) fn parse(words: &[Word], keywords: &[&str]) -> Result<Command, Failur
         };
     }
     let wanted = match keywords[0] {
+        "REJOIN" if !force && to.is_none() => {
+            let (of, node) = words[1].text.rsplit_once('.').ok_or_else(wrong)?;
+            cluster = of.to_owned();
+            Wanted::Rejoin { node: node.into() }
+        }
         "SWITCHOVER" if !force => Wanted::Switchover { to },
         "FAILOVER" => {
             Wanted::Failover { to, vouched: force.then(|| "an operator, by FORCE".into()) }
@@ -64,8 +69,17 @@ mod tests {
         assert!(read("FAILOVER orders FORCE").contains("vouched: Some("));
         assert!(read("FAILOVER orders").contains("vouched: None"));
         assert_eq!(read("UNLATCH orders"), r#"[Reign("orders", Unlatch, false)]"#);
-        for wrong in ["SWITCHOVER", "SWITCHOVER orders FORCE", "FAILOVER orders TO", "UNLATCH a b"]
-        {
+        let rejoin = |dry| format!(r#"[Reign("orders", Rejoin {{ node: "a" }}, {dry})]"#);
+        assert_eq!(read("REJOIN orders.a"), rejoin(false));
+        assert_eq!(read("REJOIN \"orders.a\" DRY RUN"), rejoin(true));
+        for wrong in [
+            "REJOIN orders",
+            "REJOIN orders.a FORCE",
+            "SWITCHOVER",
+            "SWITCHOVER orders FORCE",
+            "FAILOVER orders TO",
+            "UNLATCH a b",
+        ] {
             assert!(read(wrong).starts_with("Usage: "), "{wrong}: {}", read(wrong));
         }
     }

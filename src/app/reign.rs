@@ -3,6 +3,8 @@
 use super::wire;
 use crate::config;
 use crate::failover::{self, Executor, FileLedger, Folder, Gate, Handle, Mode, Name, StoreError};
+use crate::net::tls::{Authorities, Connector, ServerMode, ServerSide, TlsError};
+use crate::orders;
 use crate::pg::cluster::Cluster;
 use crate::pg::engine::Engine;
 use crate::pg::govern::{Governor, Subject};
@@ -10,6 +12,16 @@ use crate::task::Tasks;
 use crate::topology::{Decree, NodeId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use thiserror::Error;
+
+/// Why failover does not start.
+#[derive(Debug, Error)]
+pub enum ReignError {
+    #[error("state_dir: {0}")]
+    State(#[from] StoreError),
+    #[error("the agent of {node}: {source}")]
+    Agent { node: String, source: TlsError },
+}
 
 /// The failovers that run, by the names of their clusters.
 pub(super) type Reigns = BTreeMap<Arc<str>, Handle>;
@@ -19,7 +31,7 @@ pub(super) fn start(
     settings: &config::Settings,
     engine: &Arc<Engine>,
     tasks: &Tasks,
-) -> Result<Reigns, StoreError> {
+) -> Result<Reigns, ReignError> {
     let mut reigns = Reigns::new();
     let kept = engine.clusters.iter().filter_map(|cluster| {
         let configured = settings.clusters.get(&*cluster.name)?;
@@ -42,15 +54,19 @@ fn one(
     settings: &config::Cluster,
     (engine, folder): (&Arc<Engine>, &Arc<Folder>),
     tasks: &Tasks,
-) -> Result<Handle, StoreError> {
+) -> Result<Handle, ReignError> {
     let (ledger, kept) = folder.cluster(&cluster.name)?;
-    let subjects = cluster
-        .nodes
-        .iter()
-        .zip(&settings.nodes)
-        .map(|(node, configured)| Subject { node: node.clone(), priority: configured.priority });
+    let mut subjects = Vec::new();
+    for (node, configured) in cluster.nodes.iter().zip(&settings.nodes) {
+        let agent = configured.agent.as_ref().map(agent).transpose();
+        let agent = agent.map_err(|source| ReignError::Agent {
+            node: format!("{}.{}", cluster.name, node.name),
+            source,
+        })?;
+        subjects.push(Subject { node: node.clone(), priority: configured.priority, agent });
+    }
     let login = wire::monitor_login(&settings.monitor);
-    let governor = Governor::new(subjects.collect(), login, settings.monitor.probe_timeout);
+    let governor = Governor::new(subjects, login, settings.monitor.probe_timeout);
     let nodes = cluster.nodes.iter().map(|n| (n.name.clone(), n.address.to_string()));
     let executor: Executor<Governor, Doors, FileLedger> = Executor {
         actuator: Arc::new(governor),
@@ -63,6 +79,22 @@ fn one(
     let published = cluster.monitor.published().clone();
     let parts = failover::Parts { executor, kept, published };
     Ok(failover::start(tasks, &cluster.name, parts))
+}
+
+fn agent(door: &config::AgentDoor) -> Result<orders::Agent, TlsError> {
+    let tls = ServerSide {
+        mode: ServerMode::VerifyFull,
+        ca_file: door.ca.clone(),
+        cert_file: door.cert.clone(),
+        key_file: door.key.clone(),
+        ..ServerSide::default()
+    };
+    let connector = || Connector::new(&tls, &mut Authorities::default());
+    Ok(orders::Agent::new(orders::Door {
+        address: door.url.address.as_str().into(),
+        token: door.token.as_ref().map(|token| token.expose().into()),
+        tls: door.url.tls.then(connector).transpose()?,
+    }))
 }
 
 /// The way of clients to the servers of one cluster.

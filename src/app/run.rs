@@ -6,6 +6,7 @@ use super::{notify, wire};
 use crate::config::{self, Config, Settings};
 use crate::task::Tasks;
 use crate::{admin, http, telemetry};
+use std::future::Future;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
@@ -26,8 +27,10 @@ pub enum RunError {
     Io(#[from] io::Error),
     #[error("the log: {0}")]
     Log(#[from] telemetry::logs::LogError),
-    #[error("state_dir: {0}")]
-    State(#[from] crate::failover::StoreError),
+    #[error(transparent)]
+    Reign(#[from] super::reign::ReignError),
+    #[error(transparent)]
+    Agent(#[from] crate::agent::AgentFailure),
     #[error("console.users.{user}: {cause}")]
     ConsoleUser { user: String, cause: String },
 }
@@ -44,13 +47,7 @@ pub(super) fn run(config: Config, path: &Path) -> ExitCode {
 }
 
 fn try_run(config: Config, path: &Path) -> Result<(), RunError> {
-    let log = &config.settings.log;
-    let format = match log.format {
-        config::Format::Text => telemetry::logs::Format::Text,
-        config::Format::Json => telemetry::logs::Format::Json,
-    };
-    let level = format!("{:?}", log.level).to_lowercase();
-    telemetry::logs::init(&level, format)?;
+    log_as(&config.settings.log)?;
     let runtime = runtime(config.settings.workers)?;
     runtime.block_on(async {
         let proxy = Proxy::start_with(config, path, Inherited::from_env()?).await?;
@@ -60,6 +57,15 @@ fn try_run(config: Config, path: &Path) -> Result<(), RunError> {
         proxy.stop().await;
         Ok(())
     })
+}
+
+pub(super) fn log_as(log: &config::Log) -> Result<(), telemetry::logs::LogError> {
+    let format = match log.format {
+        config::Format::Text => telemetry::logs::Format::Text,
+        config::Format::Json => telemetry::logs::Format::Json,
+    };
+    let level = format!("{:?}", log.level).to_lowercase();
+    telemetry::logs::init(&level, format)
 }
 
 /// `workers` 0: one thread for each core.
@@ -189,11 +195,23 @@ fn console_settings(settings: &Settings) -> Result<admin::Settings, RunError> {
     Ok(admin::Settings { users, ..admin::Settings::default() })
 }
 
+/// Resolves with SIGTERM or SIGINT.
+pub(super) fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        // Both are cancel-safe.
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
 /// Until SIGTERM, SIGINT or the console's SHUTDOWN; SIGHUP reloads.
 async fn until_told(proxy: &Proxy) -> io::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut told = std::pin::pin!(told_to_stop()?);
     loop {
         // All branches are cancel-safe.
         tokio::select! {
@@ -203,8 +221,7 @@ async fn until_told(proxy: &Proxy) -> io::Result<()> {
                 ),
                 Err(problems) => tracing::error!("not reloaded:\n{problems}"),
             },
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
+            () = &mut told => break,
             () = proxy.console.told_to_stop() => break,
         }
     }

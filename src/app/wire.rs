@@ -102,6 +102,8 @@ fn one_cluster(
             login: monitor_login(&settings.monitor),
             interval: settings.monitor.catalog_interval,
         },
+        strict: settings.failover.mode != failover::Mode::Off
+            && settings.failover.guarantee == failover::Guarantee::Strict,
         dispatch: dispatch((name, names), settings, monitor, live),
     }))
 }

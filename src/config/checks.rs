@@ -93,7 +93,7 @@ fn nodes(path: &str, cluster: &Cluster, reading: &mut Reading<'_>) {
 }
 
 /// A certificate and its key come together; the files must be readable.
-fn pair(
+pub(super) fn pair(
     path: &str,
     cert: &Option<PathBuf>,
     key: &Option<PathBuf>,
@@ -117,7 +117,7 @@ fn pair(
     }
 }
 
-fn client_tls(tls: &ClientTls, reading: &mut Reading<'_>) {
+pub(super) fn client_tls(tls: &ClientTls, reading: &mut Reading<'_>) {
     pair("tls", &tls.cert, &tls.key, &tls.ca, reading);
     if tls.mode != ClientTlsMode::Off && tls.cert.is_none() && tls.key.is_none() {
         let hint = "set tls.cert and tls.key, or tls.mode = \"off\"";

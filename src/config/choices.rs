@@ -146,6 +146,9 @@ choices! {
     failover::Guarantee {
         "strict" => failover::Guarantee::Strict, "available" => failover::Guarantee::Available,
     } later []
+    failover::Rejoin {
+        "manual" => failover::Rejoin::Manual, "automatic" => failover::Rejoin::Automatic,
+    } later []
     route::Consistency {
         "eventual" => route::Consistency::Eventual, "bounded" => route::Consistency::Bounded,
         "session" => route::Consistency::Session, "strong" => route::Consistency::Strong,

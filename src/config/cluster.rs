@@ -1,6 +1,7 @@
 //! The options of one cluster: its nodes, how they are watched, routed to and pooled.
 
 use super::addresses::Address;
+use super::agent::AgentDoor;
 use super::auth::Auth;
 use super::choices::{Engine, ServerTlsMode};
 use super::routing::{Groups, Route};
@@ -70,6 +71,8 @@ options! {
         key priority: u32 = "100" => .limits(0, 1_000).restart();
         /// Marks the replica that backups should be taken from.
         key backup: bool = "false";
+        /// The agent beside it.
+        key agent: Option<AgentDoor>;
     }
 }
 

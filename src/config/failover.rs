@@ -1,10 +1,11 @@
 //! What happens when the primary is gone, or somebody wants another.
 
+use super::agent;
 use super::cluster::{Cluster, DAY, HOUR};
 use super::reading::Reading;
 use super::schema::options;
 use super::values::{Complaint, Value};
-use crate::failover::{CommandLine, Guarantee, Mode, Settings};
+use crate::failover::{CommandLine, Guarantee, Mode, Rejoin, Settings};
 use std::time::Duration;
 use toml::de::DeValue;
 
@@ -23,7 +24,8 @@ options! {
         /// "strict": no acknowledged write is ever lost: commits wait for write_quorum standbys
         /// (Tidegate sets synchronous_standby_names; each standby's application_name must be its
         /// name here), and a promotion needs standbys enough to know of all of them. A session that
-        /// sets synchronous_commit to less than "on" does without. "available":
+        /// wants synchronous_commit below "on" is refused; what files, roles and databases say of it
+        /// does not count. "available":
         /// what the successor had not received is lost, and reported; a promotion needs proof that
         /// the old primary stopped.
         key guarantee: Guarantee = "strict" => .restart();
@@ -45,6 +47,9 @@ options! {
         key drain: Duration = "5s" => .limits(0, HOUR).restart();
         /// How long a step of a change may take before the change is given up and undone.
         key patience: Duration = "15s" => .limits(500, HOUR).restart();
+        /// Who brings a former primary back as a standby, by its agent (nodes.agent): "manual": an
+        /// operator, by REJOIN; "automatic": Tidegate, as soon as there is another primary.
+        key rejoin: Rejoin = "manual" => .restart();
         /// A program and its arguments that ends a server for certain, such as one that switches
         /// its power off; exit code 0 says that it has ended. It is told TIDEGATE_CLUSTER,
         /// TIDEGATE_NODE, TIDEGATE_ADDRESS and TIDEGATE_TERM in its environment.
@@ -74,6 +79,18 @@ impl Value for CommandLine {
 /// `path`: `clusters.NAME`.
 pub(super) fn check(path: &str, cluster: &Cluster, reading: &mut Reading<'_>) {
     let settings = &cluster.failover;
+    for (number, node) in cluster.nodes.iter().enumerate() {
+        let Some(door) = &node.agent else { continue };
+        let at = format!("{path}.nodes[{number}].agent");
+        agent::check_door(&at, door, reading);
+        if !cluster.engine.is_postgres() {
+            let hint = "remove it".to_string();
+            reading.wrong(&at, "is not built yet for MySQL and MariaDB", Some(hint));
+        } else if settings.mode == Mode::Off {
+            let hint = format!("set {path}.failover.mode, or remove it");
+            reading.warn(&at, "is asked for nothing while failover is off", Some(hint));
+        }
+    }
     if settings.mode == Mode::Off {
         return;
     }

@@ -4,6 +4,7 @@
 //! say, because it needs more than one key or a look at the machine, is in `checks`.
 
 mod addresses;
+mod agent;
 mod auth;
 mod checks;
 mod choices;
@@ -27,12 +28,13 @@ mod values;
 
 pub use crate::pg::auth::Method;
 pub use addresses::{Address, Door};
+pub use agent::{Agent, AgentDoor, AgentUrl};
 pub use auth::{Auth, AuthQuery, User};
 pub use choices::{ClientTlsMode, Engine, Format, Level, ServerTlsMode};
 pub use cluster::{Classifier, Cluster, Databases, Monitor, Node, ServerTls};
 pub use diff::{Change, Changes, diff};
 pub use problem::{Problem, Problems, Severity};
-pub use reference::reference;
+pub use reference::{agent_reference, reference};
 pub use routing::{Groups, Route, Rule};
 pub use secret::{Machine, Secret, Surroundings};
 pub use server::{ClientTls, Console, ConsoleUser, Http, Listen, Log, Settings};
@@ -72,19 +74,38 @@ impl Config {
 
 /// Reads a file, and the secrets it names.
 pub fn load(path: &Path) -> Result<Config, Problems> {
-    let origin = path.display().to_string();
-    match std::fs::read_to_string(path) {
-        Ok(text) => parse(&text, &origin),
-        Err(error) => Err(Problems(vec![Problem {
+    text_of(path).and_then(|text| parse(&text, &path.display().to_string()))
+}
+
+/// The same for the file of an agent, with what somebody should know all the same.
+pub fn load_agent(path: &Path) -> Result<(Agent, Vec<Problem>), Problems> {
+    text_of(path).and_then(|text| parse_agent(&text, &path.display().to_string(), &Machine))
+}
+
+/// As [`parse_in`], for the file of an agent.
+pub fn parse_agent(
+    text: &str,
+    origin: &str,
+    around: &dyn Surroundings,
+) -> Result<(Agent, Vec<Problem>), Problems> {
+    let mut reading = reading::Reading::new(text, origin, around);
+    let read = syntax(text, &mut reading).map(|table| agent::read(&table, &mut reading));
+    let (read, warnings, _) = judged(read, reading)?;
+    Ok((read, warnings))
+}
+
+fn text_of(path: &Path) -> Result<String, Problems> {
+    std::fs::read_to_string(path).map_err(|error| {
+        Problems(vec![Problem {
             severity: Severity::Error,
-            origin,
+            origin: path.display().to_string(),
             line: None,
             key: String::new(),
             value: None,
             says: format!("cannot be read: {}", secret::why_unreadable(&error)),
             hint: Some("name the configuration with -c FILE".into()),
-        }])),
-    }
+        }])
+    })
 }
 
 /// The file with one key changed. Problems name no lines: nobody sees this text.
@@ -135,21 +156,34 @@ pub fn parse(text: &str, origin: &str) -> Result<Config, Problems> {
 /// As [`parse`], with files and environment variables from `around`.
 pub fn parse_in(text: &str, origin: &str, around: &dyn Surroundings) -> Result<Config, Problems> {
     let mut reading = reading::Reading::new(text, origin, around);
+    let read = syntax(text, &mut reading).map(|table| {
+        let mut settings: Settings = reading::root("", Some(&table), &mut reading);
+        checks::complete(&mut settings, &mut reading);
+        settings
+    });
+    let (settings, warnings, effective) = judged(read, reading)?;
+    Ok(Config { settings, warnings, effective })
+}
+
+/// The table that the text is; `None`: it is none, as the problems say.
+fn syntax<'t>(text: &'t str, reading: &mut reading::Reading<'_>) -> Option<DeTable<'t>> {
     let (table, errors) = DeTable::parse_recoverable(text);
-    if !errors.is_empty() {
-        for error in errors {
-            reading.syntax(error.span().map(|s| s.start), error.message());
-        }
-        let mut problems = reading.problems;
-        problems.sort_by_key(|p| p.line);
-        return Err(Problems(problems));
+    let whole = errors.is_empty();
+    for error in errors {
+        reading.syntax(error.span().map(|s| s.start), error.message());
     }
-    let mut settings: Settings = reading::root("", Some(table.get_ref()), &mut reading);
-    checks::complete(&mut settings, &mut reading);
+    whole.then(|| table.into_inner())
+}
+
+type Judged<T> = (T, Vec<Problem>, BTreeMap<String, Effective>);
+
+/// What was read, with its warnings, if there are no errors.
+fn judged<T>(read: Option<T>, reading: reading::Reading<'_>) -> Result<Judged<T>, Problems> {
     let (mut problems, effective) = (reading.problems, reading.effective);
     problems.sort_by_key(|p| p.line);
-    match problems.iter().any(|p| p.severity == Severity::Error) {
-        true => Err(Problems(problems)),
-        false => Ok(Config { settings, warnings: problems, effective }),
+    let wrong = problems.iter().any(|p| p.severity == Severity::Error);
+    match read.filter(|_| !wrong) {
+        Some(read) => Ok((read, problems, effective)),
+        None => Err(Problems(problems)),
     }
 }

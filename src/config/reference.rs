@@ -2,6 +2,7 @@
 //!
 //! `# text` is documentation, `#key = value` an option that has no default.
 
+use super::agent::Agent;
 use super::schema::{Key, Section, Shape};
 use super::server::Settings;
 use std::fmt::Write;
@@ -15,6 +16,17 @@ pub fn reference() -> String {
          # An option takes effect on reload unless it says that it needs a restart.\n",
     );
     table(&mut out, "", Settings::KEYS, false);
+    out
+}
+
+/// The same for the file of an agent.
+pub fn agent_reference() -> String {
+    let mut out = String::from(
+        "# Every option of `tidegate agent`, as `tidegate reference --agent` prints it. A line that\n\
+         # starts with # and no space is an option without a default; its value is an example.\n\n",
+    );
+    lines(&mut out, Agent::ABOUT);
+    table(&mut out, "", Agent::KEYS, false);
     out
 }
 

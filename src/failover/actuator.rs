@@ -2,6 +2,7 @@
 
 use super::choose::Candidate;
 use super::term::{Evidence, Name, Place, Promoted, Quorum, Record, Term};
+use crate::orders::{Agent, AgentError};
 use std::future::Future;
 use thiserror::Error;
 
@@ -13,11 +14,16 @@ pub enum Trouble {
     /// The machine answers, and no server listens there.
     #[error("node {node}: nobody listens at its address")]
     NobodyListens { node: Name },
+    /// Its port takes connections, and nobody answers them.
+    #[error("node {node} takes connections and answers no login")]
+    Deaf { node: Name },
     /// It answered, but refused, in its own words.
     #[error("node {node} refused: {cause}")]
     Refused { node: Name, cause: String },
     #[error("node {node} does not {what}")]
     NotObserved { node: Name, what: String },
+    #[error("node {node}: {source}")]
+    Agent { node: Name, source: AgentError },
     /// Another proxy keeps a term of this cluster.
     #[error("node {node}: term {term} of this cluster is kept by another proxy, {holder}")]
     Taken { node: Name, term: Term, holder: String },
@@ -53,6 +59,12 @@ pub trait Actuator: Send + Sync + 'static {
 
     /// The standby as a candidate; its priority is the configured one.
     fn look(&self, node: &Name) -> impl Future<Output = Result<Candidate, Trouble>> + Send;
+
+    /// Who does on the node's machine what SQL cannot do.
+    fn agent(&self, node: &Name) -> Option<&Agent>;
+
+    /// Where others find the node: `host:port`.
+    fn address(&self, node: &Name) -> Result<String, Trouble>;
 
     /// No client's session is left on the node and none begins.
     fn fence(&self, node: &Name) -> impl Future<Output = Result<Evidence, Trouble>> + Send;
@@ -93,7 +105,8 @@ pub trait Actuator: Send + Sync + 'static {
         quorum: &Quorum,
     ) -> impl Future<Output = Result<(), Trouble>> + Send;
 
-    /// Writes the next heartbeat, durable when this answers.
+    /// Writes the next heartbeat, durable when this answers. At times it comes by a new login: a
+    /// server may go on for those who are inside, and let nobody in.
     fn beat(&self, record: &Record) -> impl Future<Output = Result<Row, Trouble>> + Send;
 
     /// The row that is on this node, if there is one.

@@ -4,6 +4,8 @@
 use super::actuator::Actuator;
 use super::coordinator::Coordinator;
 use super::execute::Gate;
+use super::rejoin::Errand;
+use super::settings::Rejoin;
 use super::store::{Ledger, State, StoreError};
 use super::term::{Guarantee, Name, Quorum, Record};
 use crate::topology::{NodeView, Role, Snapshot, Standing};
@@ -17,12 +19,17 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// How long one node may take, so that the primary is not out of sight meanwhile.
 const LIMIT: Duration = Duration::from_millis(500);
 
+/// Between two attempts to bring a former primary back.
+const ANOTHER_REJOIN: Duration = Duration::from_secs(30);
+
 /// What was done, and when.
 #[derive(Debug, Default)]
 pub(super) struct Care {
     tried: BTreeMap<Name, Instant>,
     /// Former primaries that were fenced since they came back.
     fenced: BTreeSet<Name>,
+    /// Former primaries that were begun to be brought back, and when.
+    rejoined: BTreeMap<Name, Instant>,
 }
 
 impl Care {
@@ -80,7 +87,33 @@ impl<A: Actuator, G: Gate, L: Ledger> Coordinator<A, G, L> {
                 return self.serve(state, &node.name, needed).await;
             }
         }
+        self.bring_back(&state.record, seen);
         self.keep_quorum(state, seen).await
+    }
+
+    /// Where it is to happen by itself, former primaries with an agent become standbys.
+    fn bring_back(&mut self, record: &Record, seen: &Snapshot) {
+        if self.executor.settings.rejoin != Rejoin::Automatic {
+            return;
+        }
+        let follows = |name: &Name| {
+            let node = seen.nodes.iter().find(|node| node.name == *name);
+            node.and_then(|node| node.standing).is_some_and(|standing| standing.in_recovery)
+        };
+        for name in record.deposed.keys().filter(|name| !follows(name)) {
+            let free = self.executor.actuator.agent(name).is_some() && !self.is_rejoining(name);
+            let begun = self.care.rejoined.get(name).copied();
+            if free && begun.is_none_or(|at: Instant| at.elapsed() >= ANOTHER_REJOIN) {
+                self.care.rejoined.insert(name.clone(), Instant::now());
+                // A full queue is tried again.
+                let _ = self.rejoins.try_send(Errand { node: name.clone(), answer: None });
+            }
+        }
+    }
+
+    fn is_rejoining(&self, name: &Name) -> bool {
+        let rejoin = self.board.rejoin.load();
+        rejoin.as_ref().is_some_and(|rejoin| rejoin.node == *name && rejoin.failed.is_none())
     }
 
     async fn serve(

@@ -14,6 +14,8 @@ pub struct Pulse {
     pub failing_since: Option<Instant>,
     /// Since when nobody listens at its address; `None`: the last attempt got further.
     pub refused_since: Option<Instant>,
+    /// Its port takes connections, and nobody answers them.
+    pub deaf: bool,
     /// In the words of the last failure.
     pub why: String,
 }
@@ -38,6 +40,8 @@ pub struct Sight<'a> {
     pub pulse: &'a Pulse,
     /// The primary answers questions, whatever becomes of its writes.
     pub answers: bool,
+    /// An agent beside it can end it.
+    pub agent: bool,
     pub witnesses: &'a [Witness],
     /// Since the last failover.
     pub since_failover: Option<Duration>,
@@ -71,7 +75,7 @@ pub enum Obstacle {
     #[error("the last failover was {0:.0?} ago, less than failover.cooldown")]
     Cooldown(Duration),
     #[error(
-        "nothing could prove that it stopped: it does not answer, and no failover.fence_command is configured"
+        "nothing could prove that it stopped: it does not answer, and there is no agent and no failover.fence_command"
     )]
     NoFence,
     #[error("commits do not wait for a quorum of standbys yet")]
@@ -104,30 +108,35 @@ pub fn decide(sight: &Sight<'_>) -> Verdict {
             None => lost(sight, "nobody listens at its address"),
         };
     }
-    if let Some(witness) = heard {
-        return Verdict::Heard { by: witness.name.clone() };
+    // A server that takes no login may write for those who are inside; so may one that is slow, and
+    // it gets more time before its standbys are disturbed.
+    let shut = sight.pulse.deaf && ago(failing) >= sight.settings.silence * 2;
+    match heard {
+        Some(witness) if !shut => Verdict::Heard { by: witness.name.clone() },
+        _ => silence(sight, ago(failing), heard.is_some()),
     }
-    silence(sight, ago(failing))
 }
 
 /// Log that was under way when the first write failed.
 const GRACE: Duration = Duration::from_millis(500);
 
 /// It wrote nothing for too long: the standbys were asked, or are to be.
-fn silence(sight: &Sight<'_>, silent: Duration) -> Verdict {
+fn silence(sight: &Sight<'_>, silent: Duration, heard: bool) -> Verdict {
     let ago = |at: Instant| sight.now.saturating_duration_since(at);
     let asked = |w: &Witness| w.asked.filter(|at| ago(*at) < FORGOTTEN);
     let asked: Vec<_> = sight.witnesses.iter().filter_map(|w| Some((w, asked(w)?))).collect();
     if asked.is_empty() {
         return Verdict::Ask;
     }
+    // Where anything arrives it lives, and may be slow to let somebody in.
+    let answer = if heard { ANSWER * 3 } else { ANSWER };
     // It takes connections and answers, but nothing that it writes arrives anywhere.
-    let stalled = sight.answers && silent >= sight.settings.silence * 2;
+    let stalled = sight.answers && !heard && silent >= sight.settings.silence * 2;
     match asked.iter().find(|(w, _)| w.streams) {
         Some(_) if stalled => lost(sight, "it answers, but no write is ever finished"),
         Some((witness, _)) => Verdict::Heard { by: witness.name.clone() },
         None if asked.len() < sight.witnesses.len() => Verdict::Ask,
-        None if asked.iter().all(|(_, at)| ago(*at) >= ANSWER) => {
+        None if asked.iter().all(|(_, at)| ago(*at) >= answer) => {
             lost(sight, "it is silent, and its standbys cannot connect to it")
         }
         None => Verdict::Doubtful,
@@ -154,7 +163,8 @@ fn obstacle(sight: &Sight<'_>) -> Option<Obstacle> {
         Guarantee::Strict => record.quorum.is_none().then_some(Obstacle::NoGuarantee),
         Guarantee::Available => {
             let provable = sight.pulse.refused_since.is_some()
-                || sight.answers
+                || sight.agent
+                || (sight.answers && !sight.pulse.deaf)
                 || !settings.fence_command.0.is_empty();
             (!provable).then_some(Obstacle::NoFence)
         }

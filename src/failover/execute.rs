@@ -11,6 +11,7 @@ use super::report::{Outcome, loss};
 use super::settings::Settings;
 use super::store::{Ledger, State, StoreError};
 use super::term::{Change, Name, Place, Record};
+use crate::orders;
 use crate::topology::Decree;
 use futures_util::future::join_all;
 use std::collections::BTreeMap;
@@ -254,6 +255,12 @@ impl<A: Actuator, G: Gate, L: Ledger> Executor<A, G, L> {
     }
 
     async fn restore(&self, record: &Record, from: &Name) -> Result<Fact, Failure> {
+        if let Some(agent) = self.actuator.agent(from) {
+            let of = orders::Name { term: record.term.0, system: record.system };
+            if let Err(error) = agent.start(of, true).await {
+                tracing::warn!(node = &**from, %error, "not started by its agent");
+            }
+        }
         self.actuator.unfence(from).await?;
         self.actuator.install(record, from, record.quorum.as_ref()).await?;
         for (name, _) in self.nodes.iter().filter(|(name, _)| name != from) {

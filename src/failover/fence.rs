@@ -3,7 +3,8 @@
 use super::actuator::Actuator;
 use super::plan::{Fact, may_promote, note};
 use super::settings::Settings;
-use super::term::{Evidence, Guarantee, Name, Record};
+use super::term::{Evidence, Guarantee, Kind, Name, Record};
+use crate::orders::{self, How};
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::process::Command;
@@ -11,6 +12,9 @@ use tokio::time::timeout;
 
 /// How long the server itself may take to be fenced: where it hangs, others are asked.
 const ITSELF: Duration = Duration::from_secs(1);
+
+/// How long its agent may take to kill it.
+const BY_AGENT: Duration = Duration::from_secs(2);
 
 /// The same where it is good to know, but the standbys have decided already.
 const IN_PASSING: Duration = Duration::from_millis(300);
@@ -29,6 +33,16 @@ pub(super) async fn fence<A: Actuator>(
     let revoked = note(record, Fact::Fenced(Evidence::Revocation));
     let is_decided = change.guarantee == Guarantee::Strict && may_promote(&revoked).is_ok();
     let mut tried = Vec::new();
+    // A switchover wants all that the old primary wrote: it is not to die.
+    if let Some(agent) = actuator.agent(&change.from).filter(|_| change.kind == Kind::Failover) {
+        let of = orders::Name { term: record.term.0, system: record.system };
+        let within = if is_decided { BY_AGENT / 2 } else { BY_AGENT };
+        match timeout(within, agent.stop(of, How::Immediate)).await {
+            Ok(Ok(says)) => return Ok(Evidence::AgentStopped(says)),
+            Ok(Err(error)) => tried.push(error.to_string()),
+            Err(_) => tried.push(format!("the agent of {} does not answer", change.from)),
+        }
+    }
     let within = if is_decided { IN_PASSING } else { ITSELF };
     match timeout(within, actuator.fence(&change.from)).await {
         Ok(Ok(evidence)) => return Ok(evidence),

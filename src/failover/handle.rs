@@ -16,6 +16,8 @@ pub enum Wanted {
     /// Another primary because this one is lost. `vouched`: whoever says so takes the blame for
     /// what cannot be proven.
     Failover { to: Option<Name>, vouched: Option<String> },
+    /// A former primary as a standby again.
+    Rejoin { node: Name },
     /// What kept failover from happening by itself was looked at.
     Unlatch,
 }
@@ -44,12 +46,20 @@ impl Opinion {
     }
 }
 
+/// A former primary that is being brought back, or could not be.
+#[derive(Clone, Debug)]
+pub struct Rejoining {
+    pub node: Name,
+    pub failed: Option<String>,
+}
+
 /// What the coordinator shows.
 pub(super) struct Board {
     pub(super) settings: Settings,
     pub(super) state: ArcSwapOption<State>,
     pub(super) opinion: ArcSwap<Opinion>,
     pub(super) beat: ArcSwapOption<Instant>,
+    pub(super) rejoin: ArcSwapOption<Rejoining>,
 }
 
 /// A running failover of one cluster. Cheap to clone.
@@ -76,6 +86,11 @@ impl Handle {
     /// When the last heartbeat that was answered was sent.
     pub fn last_beat(&self) -> Option<Instant> {
         self.board.beat.load().as_deref().copied()
+    }
+
+    /// The former primary that is being brought back, or the last one that could not be.
+    pub fn rejoin(&self) -> Option<Arc<Rejoining>> {
+        self.board.rejoin.load_full()
     }
 
     /// Does it, or says what would be done. Resolves when it is over.

@@ -4,6 +4,7 @@ use super::actuator::{Actuator, Trouble};
 use super::decide::Pulse;
 use super::settings::Settings;
 use super::term::Record;
+use crate::orders;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -62,7 +63,8 @@ impl Heart {
                 continue;
             };
             let began = Instant::now();
-            let beaten = timeout(LIMIT, actuator.beat(&record)).await;
+            let (beaten, ()) =
+                tokio::join!(timeout(LIMIT, actuator.beat(&record)), renew(actuator, &record));
             let went_well = matches!(beaten, Ok(Ok(_)));
             self.note(&record, began, beaten.map_err(|_| ()).map(|done| done.map(drop)));
             sleep(if went_well { settings.heartbeat } else { AGAIN }).await;
@@ -88,6 +90,7 @@ impl Heart {
             Some(Trouble::NobodyListens { .. }) => pulse.refused_since.or(Some(began)),
             _ => None,
         };
+        pulse.deaf = matches!(trouble, Some(Trouble::Deaf { .. }));
         pulse.why = match &trouble {
             Some(trouble) => trouble.to_string(),
             None => format!("a write takes longer than {LIMIT:?}"),
@@ -95,5 +98,16 @@ impl Heart {
         if let Some(Trouble::Taken { term, holder, .. }) = trouble {
             state.taken = Some(format!("term {term} of another proxy, {holder}"));
         }
+    }
+}
+
+/// The agent of the primary hears that whoever keeps the term is well.
+async fn renew<A: Actuator>(actuator: &A, record: &Record) {
+    let Some(agent) = actuator.agent(&record.primary) else { return };
+    let of = orders::Name { term: record.term.0, system: record.system };
+    match timeout(LIMIT, agent.renew(of)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(node = &*record.primary, %error, "not renewed"),
+        Err(_) => tracing::warn!(node = &*record.primary, "its agent does not answer"),
     }
 }

@@ -13,6 +13,7 @@ mod actuator;
 mod begin;
 mod care;
 mod choose;
+mod command;
 mod coordinator;
 mod decide;
 mod decree;
@@ -21,6 +22,7 @@ mod fence;
 mod handle;
 mod heart;
 mod plan;
+mod rejoin;
 mod report;
 mod settings;
 mod store;
@@ -33,10 +35,10 @@ pub use coordinator::{Parts, start};
 pub use decide::{Pulse, Sight, Verdict, Witness, decide};
 pub use decree::{decree, held};
 pub use execute::{Before, Executor, Failure, Gate};
-pub use handle::{Answer, Handle, Opinion, Wanted};
+pub use handle::{Answer, Handle, Opinion, Rejoining, Wanted};
 pub use plan::{Fact, Obstacle, Step, abandon, begin, may_promote, next, note, quorum_after};
 pub use report::{Event, Loss, Outcome, Taken};
-pub use settings::{CommandLine, Mode, Settings};
+pub use settings::{CommandLine, Mode, Rejoin, Settings};
 pub use store::{FileLedger, Folder, Ledger, State, StoreError};
 pub use term::{
     Change, Evidence, Guarantee, Kind, Name, Phase, Place, Promoted, Quorum, Record, Term,

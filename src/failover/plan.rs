@@ -216,7 +216,10 @@ pub fn may_promote(record: &Record) -> Result<(), Obstacle> {
 
 /// It was seen to have stopped, with nobody's word taken for it.
 fn is_observed(evidence: &Option<Evidence>) -> bool {
-    matches!(evidence, Some(Evidence::LoginsRefused | Evidence::NobodyListens))
+    matches!(
+        evidence,
+        Some(Evidence::AgentStopped(_) | Evidence::LoginsRefused | Evidence::NobodyListens)
+    )
 }
 
 /// Enough voters let go: every acknowledged commit is on one of them, and no further commit can

@@ -14,6 +14,15 @@ pub enum Mode {
     Automatic,
 }
 
+/// Who brings a former primary back as a standby.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejoin {
+    /// An operator, by a command.
+    Manual,
+    /// This proxy, as soon as its agent answers.
+    Automatic,
+}
+
 /// A program and its arguments; empty: none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommandLine(pub Vec<String>);
@@ -39,6 +48,7 @@ pub struct Settings {
     pub drain: Duration,
     /// How long a step may take before the change is given up, where it still can be.
     pub patience: Duration,
+    pub rejoin: Rejoin,
     /// Ends the server for certain; exit code 0 says that it has ended.
     pub fence_command: CommandLine,
 }

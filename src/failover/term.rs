@@ -94,6 +94,8 @@ mod lsn {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Evidence {
+    /// Its agent ended it, and saw that no process is left.
+    AgentStopped(String),
     /// Its own rules refuse logins, which was tried, and no session is left on it.
     LoginsRefused,
     /// Nobody listens at its address: the machine answers, the server is gone.
@@ -109,6 +111,7 @@ pub enum Evidence {
 impl fmt::Display for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Evidence::AgentStopped(says) => write!(f, "stopped by its agent: {says}"),
             Evidence::LoginsRefused => f.write_str("it refuses logins and has no session left"),
             Evidence::NobodyListens => f.write_str("nobody listens at its address"),
             Evidence::Command(says) => write!(f, "the fence command succeeded: {says}"),
@@ -176,6 +179,30 @@ pub struct Change {
     pub repointed: bool,
     /// It was given up before anything was promoted, because of this.
     pub abandoned: Option<String>,
+}
+
+impl Change {
+    /// One of which nothing is known yet but why it is wanted.
+    pub fn new(kind: Kind, guarantee: Guarantee, from: Name, cause: impl Into<String>) -> Change {
+        Change {
+            kind,
+            guarantee,
+            from,
+            cause: cause.into(),
+            to: None,
+            vouched: None,
+            quiet: false,
+            evidence: None,
+            drained: None,
+            revoked: None,
+            chosen: None,
+            ordered: false,
+            promoted: None,
+            installed: false,
+            repointed: false,
+            abandoned: None,
+        }
+    }
 }
 
 /// All that must survive a crash.

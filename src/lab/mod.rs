@@ -9,8 +9,8 @@ mod ports;
 pub mod postgres;
 mod process;
 mod spawn;
-mod tree;
 
+use crate::proctree as tree;
 pub use folder::sweep;
 
 /// What went wrong while a throwaway database was set up or steered.

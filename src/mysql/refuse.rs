@@ -89,7 +89,7 @@ fn code_and_hint(refusal: &Refusal) -> (u16, &'static str, &'static str) {
             (2013, "HY000", "the transaction was rolled back with its connection: try it again")
         }
         Refusal::ServerEnded { code, .. } => (code.parse().unwrap_or(2013), "HY000", ""),
-        Refusal::OutcomeUnknown { .. } => {
+        Refusal::OutcomeUnknown { .. } | Refusal::NotReplicated { .. } => {
             (2013, "HY000", "it may or may not have been committed: look before you repeat it")
         }
         Refusal::AnswerCut { .. } => {
@@ -97,7 +97,9 @@ fn code_and_hint(refusal: &Refusal) -> (u16, &'static str, &'static str) {
         }
         Refusal::Desynchronised { .. } => (1835, "HY000", "the server connection was closed"),
         Refusal::Parameter { .. } => (1231, "42000", "set the variable to what is allowed"),
-        Refusal::Setting { .. } => (1231, "42000", "set the variable to what is allowed"),
+        Refusal::Setting { .. } | Refusal::WeakCommit => {
+            (1231, "42000", "set the variable to what is allowed")
+        }
         Refusal::UnknownSetting { .. } => (1193, "HY000", "the variables are in the manual"),
         Refusal::NotAlone { .. } => (1235, "42000", "send it by itself"),
         Refusal::ForeignPosition => (1231, "42000", "a position is of use in its own cluster only"),

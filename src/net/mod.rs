@@ -1,5 +1,6 @@
 //! Sockets without any knowledge of what they carry.
 
+pub mod bearer;
 pub mod leave;
 pub mod proxied;
 mod scratch;

@@ -45,6 +45,8 @@ pub struct Cluster {
     pub hubs: Hubs,
     /// What the names in statements mean.
     pub catalogs: Catalogs,
+    /// No acknowledged write may be lost: commits wait for standbys, whatever a session likes.
+    pub strict: bool,
     dispatch: Dispatch,
     pools: Mutex<HashMap<PoolKey, Arc<UserPools>>>,
 }
@@ -103,6 +105,7 @@ pub struct Parts {
     pub access: Access,
     pub users: UserTable,
     pub catalog: catalog::Settings,
+    pub strict: bool,
     pub dispatch: Dispatch,
 }
 
@@ -123,6 +126,7 @@ impl Cluster {
             asked: Default::default(),
             hubs: Hubs::default(),
             catalogs: Catalogs::new(parts.catalog),
+            strict: parts.strict,
             dispatch: parts.dispatch,
             pools: Mutex::default(),
         }
@@ -157,6 +161,7 @@ impl Cluster {
                 database: database.clone(),
                 secret: secret.clone(),
                 settings: self.pool_settings.clone(),
+                strict: self.strict,
             };
             Pool::new(connector, self.pool_settings.load_full(), budget.clone())
         };

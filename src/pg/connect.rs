@@ -123,6 +123,8 @@ pub struct PgConnector {
     /// What opens the server; a client's login may bring it.
     pub secret: Arc<ArcSwap<ServerSecret>>,
     pub settings: Arc<ArcSwap<Settings>>,
+    /// Commits wait for standbys: what files, roles and databases say of that does not count.
+    pub strict: bool,
 }
 
 impl Connector for PgConnector {
@@ -150,7 +152,11 @@ impl Connector for PgConnector {
 
 impl PgConnector {
     async fn open(&self) -> Result<Server, ConnectError> {
-        let parameters = [("user", &*self.user), ("database", &*self.database)];
+        let mut parameters = vec![("user", &*self.user), ("database", &*self.database)];
+        if self.strict {
+            // What comes with the login stands above all but the session's own SET.
+            parameters.push(("synchronous_commit", "on"));
+        }
         let entrance = Entrance {
             node: &self.node,
             user: &self.user,
@@ -173,7 +179,9 @@ impl PgConnector {
             writer: AtomicU64::new(0),
         });
         let max_prepared = self.settings.load().max_prepared;
-        Ok(Server::new(stream, cancel, reported, max_prepared, entry))
+        let mut server = Server::new(stream, cancel, reported, max_prepared, entry);
+        server.backend.strict = self.strict;
+        Ok(server)
     }
 }
 

@@ -8,8 +8,9 @@ use super::cluster::{Cluster, UserPools};
 use super::server::{ExchangeError, Server};
 use super::session::Session;
 use super::session::batch::{Batch, End};
+use super::session::delivery::Delivery;
 use super::session::plan::Planner;
-use super::session::receive::{Delivery, Desync, Hope, Incoming, Outcome};
+use super::session::receive::{Desync, Hope, Incoming, Outcome};
 use super::session::send::Outgoing;
 use super::wire::{self, Fault, HEADER, WireError};
 use crate::net::with_scratch;
@@ -29,6 +30,7 @@ pub(super) fn planner<'a>(cluster: &'a Cluster, pools: &'a UserPools) -> Planner
         places: &cluster.places,
         user: &pools.user,
         database: &pools.database,
+        strict: cluster.strict,
     }
 }
 
@@ -43,6 +45,8 @@ pub(super) enum Ended {
     Fatal(Fault),
     /// The server connection broke.
     ServerLost(ExchangeError),
+    /// A commit was done, and did not wait for its standbys.
+    Unreplicated,
     /// The server's words do not fit what is owed.
     Desync(Desync),
     /// The client broke the protocol.
@@ -180,6 +184,10 @@ impl Client {
                     let direct = delivery.finish();
                     (taken, self.deliver(cx, direct).and(Err(Ended::Fatal(fault))))
                 }
+                Ok((taken, Outcome::Unreplicated)) => {
+                    let direct = delivery.finish();
+                    (taken, self.deliver(cx, direct).and(Err(Ended::Unreplicated)))
+                }
                 Err(desync) => (chunk.len(), Err(Ended::Desync(desync))),
             }
         });
@@ -275,6 +283,10 @@ impl Client {
             let what = "the client has more than pool.max_client_prepared statements";
             return Err(WireError::Malformed { tag: b'P', what });
         }
+        if self.batch.weakens_commits() {
+            let what = "synchronous_commit must be on or remote_apply in this cluster";
+            return Err(WireError::Malformed { tag: b'P', what });
+        }
         self.flow.preparing = self.send_ahead(Session::prepare_inside);
         if !self.flow.preparing {
             self.feed_batch();
@@ -319,6 +331,10 @@ impl Client {
         let input = std::mem::take(&mut self.input);
         self.send_ahead(|session, batch, to| session.send(batch, &input, to));
         self.input = input;
+        if self.cluster.strict {
+            // A commit that is cancelled is visible, and on no standby.
+            self.entry.link.spare(self.owed.any_commit());
+        }
         self.flow.tail = self.batch.frames.last().map_or(0, |frame| frame.later);
     }
 

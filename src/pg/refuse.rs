@@ -71,6 +71,9 @@ fn code_and_hint(refusal: &Refusal) -> (&str, &'static str) {
         Refusal::Setting { .. } => {
             ("22023", "It was set by SET, by the connection's options, or by a leading comment.")
         }
+        Refusal::WeakCommit => {
+            ("22023", "Leave it as it is; failover.guarantee = \"strict\" of the cluster says so.")
+        }
         Refusal::UnknownSetting { .. } => (
             "42704",
             "To be set: tidegate.consistency, route, read_after. To be shown: these, \
@@ -109,7 +112,7 @@ fn code_and_hint(refusal: &Refusal) -> (&str, &'static str) {
             (code, "The transaction was rolled back: try it again.")
         }
         Refusal::ServerEnded { code, .. } => (code, ""),
-        Refusal::OutcomeUnknown { .. } => {
+        Refusal::OutcomeUnknown { .. } | Refusal::NotReplicated { .. } => {
             ("08007", "It may or may not have been committed: look before you repeat it.")
         }
         Refusal::AnswerCut { .. } => ("40001", "Discard the rows received so far and try again."),
@@ -149,6 +152,7 @@ pub(super) fn after(ended: Ended, node: Arc<str>, was: Circumstances) -> Result<
             return Err(Leaving::Refused(Refusal::Protocol(error.to_string())));
         }
         Ended::Desync(Desync::Replay(cause)) => Refusal::Parameter { node, cause },
+        Ended::Unreplicated => Refusal::NotReplicated { node },
         Ended::Desync(desync) => Refusal::Desynchronised { node, what: desync.to_string() },
         Ended::Retry(fault) | Ended::Fatal(fault) if !was.may_have_committed => {
             let code = fault.sqlstate().to_string();

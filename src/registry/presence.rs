@@ -86,17 +86,19 @@ struct Linked<T> {
     target: Option<T>,
     /// A request to cancel was sent to it: it must not serve anyone else.
     cancelled: bool,
+    /// What it does now must not be cancelled.
+    spared: bool,
 }
 
 impl<T> Default for Link<T> {
     fn default() -> Link<T> {
-        Link(Mutex::new(Linked { target: None, cancelled: false }))
+        Link(Mutex::new(Linked { target: None, cancelled: false, spared: false }))
     }
 }
 
 impl<T: Clone> Link<T> {
     pub fn set(&self, target: T) {
-        *self.0.lock() = Linked { target: Some(target), cancelled: false };
+        *self.0.lock() = Linked { target: Some(target), cancelled: false, spared: false };
     }
 
     /// Lets go of the server; true when it was sent a request to cancel.
@@ -110,9 +112,17 @@ impl<T: Clone> Link<T> {
         self.0.lock().target.clone()
     }
 
+    /// Whether what the server does from now on must not be cancelled.
+    pub fn spare(&self, spared: bool) {
+        self.0.lock().spared = spared;
+    }
+
     /// Where a request to cancel goes now; from here on the server serves nobody else.
     pub fn cancel(&self) -> Option<T> {
         let mut link = self.0.lock();
+        if link.spared {
+            return None;
+        }
         link.cancelled = link.target.is_some();
         link.target.clone()
     }
@@ -132,5 +142,10 @@ mod tests {
         assert!(link.clear() && !link.clear());
         link.set(8);
         assert!(!link.clear(), "another server");
+        link.set(9);
+        link.spare(true);
+        assert_eq!(link.cancel(), None);
+        link.spare(false);
+        assert_eq!(link.cancel(), Some(9));
     }
 }

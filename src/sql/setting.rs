@@ -80,7 +80,7 @@ fn assignment(name: String, value: String) -> Step {
 }
 
 /// As `flatten_set_variable_args` of PostgreSQL's `guc_funcs.c`; `None` for SET TIME ZONE INTERVAL.
-fn flatten(name: &str, args: &NodeList) -> Option<String> {
+pub(super) fn flatten(name: &str, args: &NodeList) -> Option<String> {
     let mut flat = String::new();
     for arg in args {
         if !flat.is_empty() {
@@ -110,7 +110,7 @@ fn quote(name: &str, out: &mut String) {
     }
 }
 
-fn constant(node: Node<'_>) -> Option<ConstValue<'_>> {
+pub(super) fn constant(node: Node<'_>) -> Option<ConstValue<'_>> {
     match node {
         Node::A_Const(constant) => constant.val(),
         _ => None,

@@ -2,7 +2,7 @@
 
 use crate::load::{Told, Writers};
 use crate::measure::{report, runs};
-use crate::scene::{PRIMARY, Scene, TERM, scene};
+use crate::scene::{Scene, scene};
 
 const STRICT: &str = "mode = \"automatic\"";
 const AVAILABLE: &str = "mode = \"automatic\"\nguarantee = \"available\"";
@@ -30,9 +30,9 @@ async fn a_primary_that_is_killed_is_replaced_and_nothing_that_was_acknowledged_
         scene.servers.primary().kill();
         writers.go_on(200).await;
         let told = writers.stop().await;
-        assert_ne!(scene.term(PRIMARY).await, "a");
-        assert_eq!(scene.term(TERM).await, "2");
-        assert_eq!(told.hold_against(scene.primary().await).await, Vec::<i64>::new());
+        let primary = scene.settled_in("2").await;
+        assert_ne!(primary.name(), "a");
+        assert_eq!(told.hold_against(primary).await, Vec::<i64>::new());
         only_unknown(&told);
         stalls.push(told.stall);
     }
@@ -48,7 +48,7 @@ async fn in_available_what_is_lost_was_written_inside_the_window_that_is_reporte
         scene.servers.primary().kill();
         writers.go_on(200).await;
         let told = writers.stop().await;
-        let lost = told.hold_against(scene.primary().await).await;
+        let lost = told.hold_against(scene.settled_in("2").await).await;
         only_unknown(&told);
         let failovers = scene.running.admin("SHOW FAILOVERS").await;
         let window = failovers[0][10].as_ref().expect("a window").parse::<u64>().unwrap();
@@ -72,8 +72,9 @@ async fn a_primary_that_hangs_is_replaced_and_stays_out_when_it_wakes() {
         scene.servers.primary().thaw().unwrap();
         writers.go_on(500).await;
         let told = writers.stop().await;
-        assert_ne!(scene.term(PRIMARY).await, "a");
-        assert_eq!(told.hold_against(scene.primary().await).await, Vec::<i64>::new());
+        let primary = scene.settled_in("2").await;
+        assert_ne!(primary.name(), "a");
+        assert_eq!(told.hold_against(primary).await, Vec::<i64>::new());
         only_unknown(&told);
         stalls.push(told.stall);
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tidegate::failover::{
     Before, Change, CommandLine, Evidence, Executor, FileLedger, Folder, Gate, Guarantee, Kind,
-    Ledger, Mode, Name, Record, Settings, State, StoreError, Term, begin,
+    Ledger, Mode, Name, Record, Rejoin, Settings, State, StoreError, Term, begin,
 };
 use tidegate::pg::connect::Node;
 use tidegate::pg::govern::{Governor, Subject};
@@ -55,6 +55,7 @@ fn executor(
     let node = |node: &tidegate::lab::postgres::Node| Subject {
         node: Arc::new(Node::plain(node.name(), &node.address())),
         priority: 100,
+        agent: None,
     };
     let mut login = tokio_postgres::Config::new();
     login.user("postgres").dbname("postgres");
@@ -85,6 +86,7 @@ fn settings() -> Settings {
         cooldown: seconds(600),
         drain: seconds(5),
         patience: seconds(60),
+        rejoin: Rejoin::Manual,
         fence_command: CommandLine::default(),
     }
 }
@@ -97,24 +99,9 @@ async fn system(servers: &Cluster) -> u64 {
 /// A term of `a`, and the start of a switchover to `b`.
 fn begun(system: u64) -> State {
     let record = Record::adopt("test".into(), "me".into(), Term(1), ("a".into(), system, 1));
-    let change = Change {
-        kind: Kind::Switchover,
-        guarantee: Guarantee::Available,
-        from: "a".into(),
-        cause: "a test".into(),
-        to: Some("b".into()),
-        vouched: None,
-        quiet: false,
-        evidence: None,
-        drained: None,
-        revoked: None,
-        chosen: None,
-        ordered: false,
-        promoted: None,
-        installed: false,
-        repointed: false,
-        abandoned: None,
-    };
+    let (kind, guarantee) = (Kind::Switchover, Guarantee::Available);
+    let mut change = Change::new(kind, guarantee, "a".into(), "a test");
+    change.to = Some("b".into());
     State { record: begin(&record, change), events: Vec::new() }
 }
 

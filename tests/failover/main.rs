@@ -4,10 +4,16 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod agents;
+#[path = "../login/authority.rs"]
+#[allow(dead_code, reason = "other tests use more of it")]
+mod authority;
 mod automatic;
+mod companion;
 mod crashes;
 mod load;
 mod measure;
 mod planned;
 mod rivals;
 mod scene;
+mod strict;

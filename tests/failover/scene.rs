@@ -63,8 +63,12 @@ impl Scene {
         self.servers.nodes().iter().find(|node| node.name() == name).expect("a node")
     }
 
-    /// Who reigns.
-    pub(crate) async fn primary(&self) -> &Node {
+    /// Who reigns in this term, once the change that began it is over.
+    pub(crate) async fn settled_in(&self, term: &str) -> &Node {
+        until("the end of the change", || async {
+            self.term(TERM).await == term && self.term(PHASE).await == "active"
+        })
+        .await;
         self.node(&self.term(PRIMARY).await)
     }
 

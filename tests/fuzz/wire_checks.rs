@@ -5,9 +5,10 @@
 use bytes::BytesMut;
 use std::sync::{Arc, LazyLock};
 use tidegate::pg::session::batch::Batch;
+use tidegate::pg::session::delivery::Delivery;
 use tidegate::pg::session::owed::{Owed, Queue};
 use tidegate::pg::session::plan::Planner;
-use tidegate::pg::session::receive::{Delivery, Flow, Incoming, Outcome};
+use tidegate::pg::session::receive::{Flow, Incoming, Outcome};
 use tidegate::pg::session::send::Outgoing;
 use tidegate::pg::session::{Backend, Session};
 use tidegate::pg::statement::{Slot, Statements};
@@ -33,6 +34,7 @@ fn plan(parts: &[&[u8]]) -> (Vec<u8>, Result<(), String>) {
     let statements = Statements::new(100);
     let places = Places::default();
     let planner = Planner {
+        strict: false,
         classifier: &CLASSIFIER,
         catalog: arc_swap::Guard::from_inner(Default::default()),
         statements: &statements,

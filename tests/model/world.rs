@@ -74,24 +74,7 @@ impl Protocol {
     }
 
     fn change(&self, from: &Name) -> Change {
-        Change {
-            kind: Kind::Failover,
-            guarantee: self.guarantee,
-            from: from.clone(),
-            cause: String::new(),
-            to: None,
-            vouched: None,
-            quiet: false,
-            evidence: None,
-            drained: None,
-            revoked: None,
-            chosen: None,
-            ordered: false,
-            promoted: None,
-            installed: false,
-            repointed: false,
-            abandoned: None,
-        }
+        Change::new(Kind::Failover, self.guarantee, from.clone(), "")
     }
 
     /// What the coordinator observes for its next step; `None`: not yet.

@@ -22,6 +22,7 @@ pub(super) const SHOW: Show = Show {
         Int("heartbeat_age_ms"),
         Text("deposed"),
         Text("latch"),
+        Text("rejoin"),
     ],
     rows: |view: &Proxy| view.reigns.iter().map(row).collect(),
 };
@@ -41,5 +42,6 @@ fn row(reign: &Reign) -> Row {
         reign.beat_age.map(millis).into(),
         reign.deposed.join(", ").into(),
         reign.latch.clone().into(),
+        reign.rejoin.clone().into(),
     ]
 }

@@ -7,7 +7,7 @@ mod reign;
 mod show;
 mod top;
 
-use super::{demo, run};
+use super::{agent, demo, run};
 use crate::config;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use std::io::Write;
@@ -110,6 +110,17 @@ enum Command {
         #[command(flatten)]
         of: reign::Of,
     },
+    /// Bring a former primary back as a standby, by its agent
+    Rejoin {
+        #[command(flatten)]
+        rejoin: reign::Returning,
+    },
+    /// Run the agent beside a database server
+    Agent {
+        /// The agent's configuration file
+        #[arg(short, long, value_name = "FILE")]
+        config: PathBuf,
+    },
     /// Show the proxy at work on a throwaway cluster
     Demo {
         /// What the throwaway cluster is made of
@@ -124,7 +135,11 @@ enum Command {
     /// Print completions for a shell: tidegate completions bash > …/completions/tidegate
     Completions { shell: clap_complete::Shell },
     /// Print the reference configuration: every key with its documentation and default
-    Reference,
+    Reference {
+        /// That of an agent
+        #[arg(long)]
+        agent: bool,
+    },
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -155,6 +170,14 @@ pub fn main() -> ExitCode {
         Command::Switchover { change } => reign::switchover(&change),
         Command::Failover { change, force } => reign::failover(&change, force),
         Command::Unlatch { of } => reign::unlatch(&of),
+        Command::Rejoin { rejoin } => reign::rejoin(&rejoin),
+        Command::Agent { config } => match config::load_agent(&config) {
+            Ok((settings, warnings)) => {
+                warnings.iter().for_each(|warning| eprintln!("{warning}"));
+                agent::run(settings)
+            }
+            Err(problems) => check::print_problems(&problems),
+        },
         Command::Demo { engine, check } => {
             let engine = match engine {
                 DemoEngine::Postgres => demo::Engine::Postgres,
@@ -168,7 +191,8 @@ pub fn main() -> ExitCode {
             print(&String::from_utf8_lossy(&text))
         }
         Command::Version => print(&format!("tidegate {}\n", env!("CARGO_PKG_VERSION"))),
-        Command::Reference => print(&config::reference()),
+        Command::Reference { agent: false } => print(&config::reference()),
+        Command::Reference { agent: true } => print(&config::agent_reference()),
     }
 }
 

@@ -30,6 +30,23 @@ pub(super) struct Change {
     dry_run: bool,
 }
 
+/// The former primary that is to come back.
+#[derive(Debug, Args)]
+pub(super) struct Returning {
+    #[command(flatten)]
+    of: Of,
+    /// The node
+    node: String,
+    /// Only say what would be done, or what would stop it
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub(super) fn rejoin(rejoin: &Returning) -> ExitCode {
+    let dry = if rejoin.dry_run { " DRY RUN" } else { "" };
+    tell(&rejoin.of, &format!("REJOIN \"{}.{}\"{dry}", rejoin.of.cluster, rejoin.node))
+}
+
 pub(super) fn switchover(change: &Change) -> ExitCode {
     tell(&change.of, &change.command("SWITCHOVER", false))
 }

@@ -32,6 +32,10 @@ pub(super) fn reign(cluster: &Arc<str>, handle: &Handle) -> Reign {
         says: opinion.says.clone(),
         latch: record.and_then(|record| record.latch.clone()),
         deposed: record.map_or_else(Vec::new, |r| r.deposed.keys().cloned().collect()),
+        rejoin: handle.rejoin().map(|rejoin| match &rejoin.failed {
+            None => format!("{} is being brought back", rejoin.node),
+            Some(why) => format!("{} stays out: {why}", rejoin.node),
+        }),
         beat_age: handle.last_beat().map(|at| Instant::now().saturating_duration_since(at)),
         events: state.as_deref().map_or_else(Vec::new, events),
     }

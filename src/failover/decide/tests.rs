@@ -16,6 +16,7 @@ fn settings(guarantee: Guarantee) -> Settings {
         cooldown: seconds(600),
         drain: seconds(5),
         patience: seconds(15),
+        rejoin: crate::failover::Rejoin::Manual,
         fence_command: CommandLine::default(),
     }
 }
@@ -26,6 +27,7 @@ struct Scene {
     settings: Settings,
     pulse: Pulse,
     answers: bool,
+    agent: bool,
     witnesses: Vec<Witness>,
     since_failover: Option<Duration>,
 }
@@ -37,7 +39,7 @@ impl Scene {
         let mut record = Record::adopt("x".into(), "h".into(), Term(1), ("a".into(), 7, 1));
         record.quorum = Some(Quorum { write: 1, voters: ["b".into()].into() });
         let pulse =
-            Pulse { failing_since: Some(start), refused_since: None, why: "no answer".into() };
+            Pulse { failing_since: Some(start), why: "no answer".into(), ..Pulse::default() };
         let witness = Witness { name: "b".into(), streams: true, advanced: None, asked: None };
         Scene {
             start,
@@ -45,6 +47,7 @@ impl Scene {
             settings: settings(Guarantee::Strict),
             pulse,
             answers: false,
+            agent: false,
             witnesses: vec![witness],
             since_failover: None,
         }
@@ -68,6 +71,7 @@ impl Scene {
             settings: &self.settings,
             pulse: &self.pulse,
             answers: self.answers,
+            agent: self.agent,
             witnesses: &self.witnesses,
             since_failover: self.since_failover,
             now: self.after(millis),
@@ -139,6 +143,24 @@ fn load_is_not_death_as_long_as_anything_it_writes_arrives() {
 }
 
 #[test]
+fn one_that_lets_nobody_in_is_asked_about_however_much_it_writes() {
+    let mut scene = Scene::silent();
+    scene.pulse.deaf = true;
+    scene.answers = true;
+    scene.witnesses[0].advanced = Some(scene.after(5_900));
+    assert_eq!(scene.verdict(5_999), Verdict::Heard { by: "b".into() });
+    assert_eq!(scene.verdict(6_000), Verdict::Ask);
+    scene.witnesses[0].asked = Some(scene.after(6_000));
+    // A standby that is let in shows that it is slow, and no more.
+    assert_eq!(scene.verdict(7_500), Verdict::Heard { by: "b".into() });
+    scene.witnesses[0].streams = false;
+    assert_eq!(scene.verdict(10_499), Verdict::Doubtful);
+    assert_eq!(scene.obstacle(10_500), None);
+    scene.settings = settings(Guarantee::Available);
+    assert_eq!(scene.obstacle(10_500), Some(Obstacle::NoFence));
+}
+
+#[test]
 fn one_that_answers_and_never_finishes_a_write_is_lost() {
     let mut scene = Scene::silent();
     scene.answers = true;
@@ -171,5 +193,8 @@ fn in_available_a_silent_primary_is_replaced_only_if_something_can_end_it() {
     scene.witnesses[0].streams = false;
     assert_eq!(scene.obstacle(4_500), Some(Obstacle::NoFence));
     scene.settings.fence_command = CommandLine(vec!["power-off".into()]);
+    assert_eq!(scene.obstacle(4_500), None);
+    scene.settings.fence_command = CommandLine::default();
+    scene.agent = true;
     assert_eq!(scene.obstacle(4_500), None);
 }

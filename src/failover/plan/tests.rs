@@ -15,25 +15,7 @@ fn places(names: &[&str]) -> BTreeMap<Name, Place> {
 fn change(kind: Kind, guarantee: Guarantee) -> Record {
     let mut record = Record::adopt("x".into(), "h".into(), Term(4), ("a".into(), 7, 1));
     record.quorum = Some(Quorum { write: 1, voters: ["b".into(), "c".into()].into() });
-    let change = Change {
-        kind,
-        guarantee,
-        from: "a".into(),
-        cause: "a test".into(),
-        to: None,
-        vouched: None,
-        quiet: false,
-        evidence: None,
-        drained: None,
-        revoked: None,
-        chosen: None,
-        ordered: false,
-        promoted: None,
-        installed: false,
-        repointed: false,
-        abandoned: None,
-    };
-    begin(&record, change)
+    begin(&record, Change::new(kind, guarantee, "a".into(), "a test"))
 }
 
 /// The fact that ends a step when all goes well.

@@ -4,6 +4,7 @@ use super::install::Install;
 use super::template::REPLICATION_USER;
 use crate::lab::process::{GLANCE, How, PATIENCE, Process};
 use crate::lab::{LabError, ports, tree};
+use rustix::process::Signal;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -192,6 +193,12 @@ impl Node {
     /// Stops the server and its children where they stand: connections stay open, nobody answers.
     pub fn freeze(&self) -> Result<(), LabError> {
         tree::freeze(self.running()?);
+        Ok(())
+    }
+
+    /// Stops the postmaster alone: sessions go on, and nobody is let in.
+    pub fn freeze_door(&self) -> Result<(), LabError> {
+        tree::signal(self.running()?, Signal::STOP);
         Ok(())
     }
 

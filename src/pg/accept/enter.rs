@@ -17,7 +17,7 @@ use crate::pg::wire;
 use crate::pool::Mode;
 use crate::refusal::Refusal;
 use crate::route::{self, Consistency, Known, Wants, Wish};
-use crate::sql::Pin;
+use crate::sql::{self, Pin};
 use crate::topology::NodeSet;
 use bytes::{BufMut, BytesMut};
 use std::net::SocketAddr;
@@ -57,6 +57,10 @@ impl Arriving {
 
     async fn enter_client(&mut self, known: Proven) -> Result<Entered, Stopped> {
         let Proven { engine, cluster, asked, accepted, .. } = &known;
+        let weak = asked.params.get("synchronous_commit").is_some_and(|v| sql::is_weak_commit(v));
+        if cluster.strict && weak {
+            return Err(Refusal::WeakCommit.into());
+        }
         let pools = cluster.pools(&asked.user, &asked.database, &accepted.secret);
         let (params, greeting) = greet(cluster, &pools, asked.params.clone()).await?;
         // One copy of each name, however many clients have it.

@@ -47,7 +47,8 @@ impl Client {
                 && !self.owed.is_empty()
                 && !self.session.copying,
             // What follows belongs to the transaction: it must not run outside of it.
-            pinned: self.session.pin.is_some() || in_transaction,
+            pinned: self.session.pin.is_some()
+                || (in_transaction && !matches!(ended, Ended::Unreplicated)),
         };
         let (open, tail) = (self.flow.open, self.flow.tail);
         let killed = matches!(ended, Ended::Killed) && !was.inside_frame;

@@ -11,7 +11,7 @@ const NOWHERE: &str = "/tidegate-follows-nobody/term-";
 
 /// Why a connection string cannot be changed.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
-pub(super) enum BadConninfo {
+pub enum BadConninfo {
     #[error("primary_conninfo is a URI: write it as keyword = value pairs")]
     Uri,
     #[error("primary_conninfo is no list of keyword = value pairs")]
@@ -25,7 +25,7 @@ pub(super) fn hold(conninfo: &str, term: Term) -> Result<String, BadConninfo> {
 }
 
 /// The same, towards a server, under this name.
-pub(super) fn aim(conninfo: &str, address: &str, name: &str) -> Result<String, BadConninfo> {
+pub fn aim(conninfo: &str, address: &str, name: &str) -> Result<String, BadConninfo> {
     let kept = without(conninfo, &["host", "hostaddr", "port", "application_name"])?;
     let (host, port) = address.rsplit_once(':').ok_or(BadConninfo::Syntax)?;
     let host = host.trim_start_matches('[').trim_end_matches(']');

@@ -110,6 +110,15 @@ impl Link {
     }
 }
 
+/// What to say of a node that answered no login: whether its port takes connections at all.
+pub(super) async fn silent(node: &Node) -> Trouble {
+    const GLANCE: Duration = Duration::from_millis(200);
+    match timeout(GLANCE, TcpStream::connect(&*node.address)).await {
+        Ok(Ok(_)) => Trouble::Deaf { node: node.name.clone() },
+        _ => unreachable(&node.name, "no answer"),
+    }
+}
+
 pub(super) fn not_observed(node: &Name, what: &str) -> Trouble {
     Trouble::NotObserved { node: node.clone(), what: what.to_owned() }
 }

@@ -9,14 +9,18 @@ mod link;
 mod rows;
 mod standby;
 
+pub use conninfo::{BadConninfo, aim};
+
 use super::connect::Node;
 use crate::failover::{
     Actuator, Candidate, Evidence, Name, Place, Promoted, Quorum, Record, Row, Term, Trouble,
 };
+use crate::orders::Agent;
 use link::Link;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 use tokio_postgres::Config;
 
 /// One server, and how candidates are ranked.
@@ -24,6 +28,7 @@ use tokio_postgres::Config;
 pub struct Subject {
     pub node: Arc<Node>,
     pub priority: u32,
+    pub agent: Option<Agent>,
 }
 
 /// Gives orders to the servers of one cluster.
@@ -32,9 +37,22 @@ pub struct Governor {
     login: Config,
     /// How long a connection may take to open.
     patience: Duration,
-    /// The connection that heartbeats go by, and the node it leads to.
-    heart: Mutex<Option<(Name, Link)>>,
+    /// The connection that heartbeats go by.
+    heart: Mutex<Option<Heart>>,
 }
+
+/// Leads to one node since then.
+struct Heart {
+    node: Name,
+    since: Instant,
+    link: Link,
+}
+
+/// So often the heartbeat comes by a new login.
+const FRESH: Duration = Duration::from_secs(3);
+
+/// How long such a login may take. A heartbeat has a second.
+const LOGIN: Duration = Duration::from_millis(600);
 
 impl Governor {
     pub fn new(subjects: Vec<Subject>, login: Config, patience: Duration) -> Governor {
@@ -54,6 +72,18 @@ impl Governor {
     }
 }
 
+impl Governor {
+    async fn fresh_heart(&self, node: &Name) -> Result<Heart, Trouble> {
+        let subject = self.subject(node)?;
+        let login = Link::open(&subject.node, &self.login, self.patience);
+        let link = match timeout(LOGIN, login).await {
+            Ok(opened) => opened?,
+            Err(_) => return Err(link::silent(&subject.node).await),
+        };
+        Ok(Heart { node: node.clone(), since: Instant::now(), link })
+    }
+}
+
 impl Actuator for Governor {
     async fn revoke(&self, node: &Name, term: Term) -> Result<Place, Trouble> {
         standby::revoke(&self.link(node).await?, term).await
@@ -66,6 +96,14 @@ impl Actuator for Governor {
     async fn look(&self, node: &Name) -> Result<Candidate, Trouble> {
         let priority = self.subject(node)?.priority;
         standby::look(&self.link(node).await?, priority).await
+    }
+
+    fn agent(&self, node: &Name) -> Option<&Agent> {
+        self.subject(node).ok()?.agent.as_ref()
+    }
+
+    fn address(&self, node: &Name) -> Result<String, Trouble> {
+        Ok(self.subject(node)?.node.address.to_string())
     }
 
     async fn fence(&self, node: &Name) -> Result<Evidence, Trouble> {
@@ -142,14 +180,15 @@ impl Actuator for Governor {
     }
 
     async fn beat(&self, record: &Record) -> Result<Row, Trouble> {
-        let mut heart = self.heart.lock().await;
+        let mut kept = self.heart.lock().await;
         // Taken out: a beat that is not waited for any more takes its connection with it.
-        let link = match heart.take() {
-            Some((node, link)) if node == record.primary => link,
-            _ => self.link(&record.primary).await?,
+        let old = kept.take().filter(|h| h.node == record.primary && h.since.elapsed() < FRESH);
+        let heart = match old {
+            Some(heart) => heart,
+            None => self.fresh_heart(&record.primary).await?,
         };
-        let row = rows::beat(&link, record).await?;
-        *heart = Some((record.primary.clone(), link));
+        let row = rows::beat(&heart.link, record).await?;
+        *kept = Some(heart);
         Ok(row)
     }
 

@@ -168,6 +168,11 @@ impl Batch {
         }
     }
 
+    /// It was refused because commits would wait for less than the cluster promises.
+    pub fn weakens_commits(&self) -> bool {
+        matches!(self.complaint.as_deref(), Some(Refusal::WeakCommit))
+    }
+
     /// It asks for the position that another session may read after.
     pub fn asks_position(&self) -> bool {
         let asked =

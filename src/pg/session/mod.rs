@@ -7,6 +7,7 @@
 
 pub mod ahead;
 pub mod batch;
+pub mod delivery;
 pub mod hears;
 pub mod owed;
 pub mod plan;
@@ -87,6 +88,8 @@ pub struct Backend {
     pub reported: Reported,
     /// The client that was served last.
     pub last_session: u64,
+    /// A commit that does not wait for its standbys is none.
+    pub strict: bool,
 }
 
 /// A prepared statement under the client's own name.

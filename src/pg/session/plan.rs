@@ -42,6 +42,8 @@ pub struct Planner<'a> {
     pub places: &'a Places,
     pub user: &'a str,
     pub database: &'a str,
+    /// Commits wait for what the cluster is configured for, whatever a session likes.
+    pub strict: bool,
 }
 
 impl Planner<'_> {
@@ -106,6 +108,7 @@ impl Planner<'_> {
     }
 
     fn query(&self, batch: &mut Batch, body: &[u8], cut: bool) -> Result<Arc<Analysis>, WireError> {
+        self.guard(batch, || sql::weakens_commits(body.strip_suffix(b"\0").unwrap_or(body)));
         let analysis = if cut {
             unseen(body)
         } else {
@@ -133,6 +136,7 @@ impl Planner<'_> {
         body: &[u8],
     ) -> Result<Item, WireError> {
         let ParseBody { name, content, query } = wire::parse_parse(body)?;
+        self.guard(batch, || sql::weakens_commits(query));
         let statement = self.statement(session, content, query);
         self.count_statement(batch, &statement);
         if name.is_empty() {
@@ -221,13 +225,16 @@ impl Planner<'_> {
         body: &[u8],
     ) -> Result<Item, WireError> {
         let what = "its names have no end";
-        let (portal, name, _) =
+        let (portal, name, values) =
             wire::parse_bind(body).ok_or(WireError::Malformed { tag: b'B', what })?;
         let (statement, seen) = session.look_at(name).unzip();
         let statement = statement.map(|known| self.up_to_date(session, name, known));
         batch.look_at(seen, name);
         match &statement {
-            Some(statement) => self.count_statement(batch, statement),
+            Some(statement) => {
+                self.count_statement(batch, statement);
+                self.guard(batch, || sql::binds_weaker_commits(statement.query(), values));
+            }
             None => batch.primary = batch.primary.or(Some(Why::Unparsed)),
         }
         let analysis = statement.as_ref().map(|s| &s.analysis).filter(|a| !a.steps.is_empty());
@@ -237,6 +244,12 @@ impl Planner<'_> {
         }
         let deallocates = analysis.is_some_and(|a| session.deallocates(a).is_some());
         Ok(Item::Bind { statement, unnamed: name.is_empty(), deallocates })
+    }
+
+    fn guard(&self, batch: &mut Batch, weakens: impl FnOnce() -> bool) {
+        if self.strict && weakens() {
+            batch.complain(Some(Refusal::WeakCommit));
+        }
     }
 
     fn count_statement(&self, batch: &mut Batch, statement: &Statement) {

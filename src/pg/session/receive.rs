@@ -1,6 +1,7 @@
 //! From the server's bytes to what the client gets: frames are checked against what is owed,
 //! forwarded as they came, swallowed when they answer something of ours.
 
+use super::delivery::Delivery;
 use super::owed::{Owed, Queue};
 use super::{Backend, Session, Tx};
 use crate::pg::statement::{NAME_PREFIX, STAND_IN};
@@ -31,6 +32,8 @@ pub enum Outcome {
     Retry(Fault),
     /// The server said that it ends this connection.
     Fatal(Fault),
+    /// It committed, and stopped waiting for its standbys.
+    Unreplicated,
 }
 
 /// What an error may still be hidden by, while nothing of the answer reached the client.
@@ -81,46 +84,6 @@ impl Flow {
     }
 }
 
-/// The client's share of a chunk: one range of it as it came, or a copy when something was
-/// left out or added.
-pub struct Delivery<'a, 's> {
-    chunk: &'a [u8],
-    range: (usize, usize),
-    spill: &'s mut BytesMut,
-}
-
-impl<'a, 's> Delivery<'a, 's> {
-    pub fn new(chunk: &'a [u8], spill: &'s mut BytesMut) -> Delivery<'a, 's> {
-        Delivery { chunk, range: (0, 0), spill }
-    }
-
-    fn forward(&mut self, from: usize, to: usize) {
-        if self.range.1 != from {
-            self.settle();
-            self.range.0 = from;
-        }
-        self.range.1 = to;
-    }
-
-    fn say(&mut self, bytes: &[u8]) {
-        self.settle();
-        self.spill.put_slice(bytes);
-    }
-
-    fn settle(&mut self) {
-        self.spill.put_slice(&self.chunk[self.range.0..self.range.1]);
-        self.range.0 = self.range.1;
-    }
-
-    /// The bytes to be written after the spill; they are in the spill already when it was used.
-    pub fn finish(mut self) -> &'a [u8] {
-        if !self.spill.is_empty() {
-            self.settle();
-        }
-        &self.chunk[self.range.0..self.range.1]
-    }
-}
-
 /// What receiving works on besides the session.
 pub struct Incoming<'a> {
     pub backend: &'a mut Backend,
@@ -166,7 +129,7 @@ impl Session {
                 Passage::Ends(outcome) => return Ok((at, outcome)),
             }
             from.flow.left = header.len - here;
-            from.flow.forward = to.range.1 == at + here;
+            from.flow.forward = to.ends_at(at + here);
             at += here;
         }
         if from.flow.hope == Hope::None {
@@ -185,7 +148,7 @@ impl Session {
         match header.tag {
             b'D' | b'd' => return from.row(header.tag),
             b'S' => return Ok(self.parameter(body, from, to)),
-            b'N' => return Ok(from.unless_replaying()),
+            b'N' => return Ok(from.notice(body)),
             b'A' => return Ok(self.notification(body)),
             b'E' => return self.error(body, from, to),
             b'Z' => return self.ready_for_query(body, from),
@@ -442,9 +405,14 @@ impl Incoming<'_> {
         }
     }
 
-    fn unless_replaying(&mut self) -> Passage {
+    /// One notice says that a commit stopped waiting for its standbys: where that must not be, it is
+    /// no success.
+    fn notice(&mut self, body: &[u8]) -> Passage {
         match self.owed.head() {
             Some(Owed::Replay | Owed::Transaction) => Passage::Swallow,
+            _ if self.backend.strict && Fault::parse(body).is_of_an_abandoned_commit() => {
+                Passage::Ends(Outcome::Unreplicated)
+            }
             _ => Passage::Forward,
         }
     }
@@ -470,7 +438,7 @@ impl Incoming<'_> {
 
 /// Their bodies matter, so they must be whole.
 fn is_looked_into(tag: u8) -> bool {
-    matches!(tag, b'C' | b'Z' | b'S' | b'E' | b'A')
+    matches!(tag, b'C' | b'Z' | b'S' | b'E' | b'A' | b'N')
 }
 
 /// What is held back at most while no row and no end of an answer is there, in bytes.

@@ -154,6 +154,11 @@ impl Fault {
         &self.code == b"0A000" && self.routine == "RevalidateCachedQuery"
     }
 
+    /// "canceling wait for synchronous replication", in whatever language.
+    pub fn is_of_an_abandoned_commit(&self) -> bool {
+        self.routine == "SyncRepWaitForLSN"
+    }
+
     /// What a standby says of statements that a primary may answer: of writes, of unlogged tables
     /// and serializable transactions, and of functions that do not work during recovery.
     pub fn is_of_a_standby(&self) -> bool {

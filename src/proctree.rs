@@ -20,36 +20,36 @@ fn parent(pid: u32) -> Option<u32> {
     kin(pid).map(|(parent, _)| parent)
 }
 
-fn all() -> impl Iterator<Item = u32> {
+pub(crate) fn all() -> impl Iterator<Item = u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|e| e.file_name().to_str()?.parse().ok())
 }
 
-pub(super) fn is_alive(pid: u32) -> bool {
+pub(crate) fn is_alive(pid: u32) -> bool {
     parent(pid).is_some()
 }
 
 /// The direct children of a process, as far as they are alive.
-pub(super) fn children(of: u32) -> Vec<u32> {
+pub(crate) fn children(of: u32) -> Vec<u32> {
     all().filter(|pid| parent(*pid) == Some(of)).collect()
 }
 
 /// Sends a signal; one who is gone already needs none.
-pub(super) fn signal(pid: u32, signal: Signal) {
+pub(crate) fn signal(pid: u32, signal: Signal) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
         let _ = kill_process(pid, signal);
     }
 }
 
 /// Stops a process and its children where they stand. The parent first: it makes no more then.
-pub(super) fn freeze(root: u32) {
+pub(crate) fn freeze(root: u32) {
     signal(root, Signal::STOP);
     for child in children(root) {
         signal(child, Signal::STOP);
     }
 }
 
-pub(super) fn thaw(root: u32) {
+pub(crate) fn thaw(root: u32) {
     for child in children(root) {
         signal(child, Signal::CONT);
     }
@@ -58,7 +58,7 @@ pub(super) fn thaw(root: u32) {
 
 /// Kills a process and its children at once, as a power cut would. Answers with the children,
 /// who may take a moment to vanish.
-pub(super) fn kill(root: u32) -> Vec<u32> {
+pub(crate) fn kill(root: u32) -> Vec<u32> {
     signal(root, Signal::STOP);
     let all = children(root);
     for child in &all {
@@ -69,7 +69,7 @@ pub(super) fn kill(root: u32) -> Vec<u32> {
 }
 
 /// Kills the process group of this leader; its processes are gone when this returns.
-pub(super) fn kill_group(leader: u32) {
+pub(crate) fn kill_group(leader: u32) {
     let group = i32::try_from(leader).ok().and_then(Pid::from_raw);
     if group.is_some_and(|group| kill_process_group(group, Signal::KILL).is_ok()) {
         let members: Vec<u32> =
@@ -79,7 +79,7 @@ pub(super) fn kill_group(leader: u32) {
 }
 
 /// Waits until none of these processes is alive; false when `within` did not suffice.
-pub(super) fn wait_gone(pids: &[u32], within: Duration) -> bool {
+pub(crate) fn wait_gone(pids: &[u32], within: Duration) -> bool {
     let end = Instant::now() + within;
     while pids.iter().any(|pid| is_alive(*pid)) {
         if Instant::now() > end {
