@@ -14,13 +14,14 @@
 //! 4 admin, http  console, metrics, health
 //! 4 pg, mysql    the engines: bytes and session state; they never know each other
 //! 3 dispatch     where work goes and what serves it, free of any protocol
-//! 2 pool route monitor failover door, counters above them   decisions and resources, free of any protocol
+//! 2 pool route monitor failover backup door, counters above them   decisions and resources, free of any protocol
 //! 1 topology sql refusal view registry   values and pure functions, no I/O
 //! 0 net telemetry task secret   no domain words
 //! ```
 
 pub mod admin;
 pub mod app;
+pub mod backup;
 pub mod config;
 pub mod counters;
 pub mod dispatch;

@@ -156,7 +156,7 @@ const BAD: &[(&str, &str)] = &[
     (
         "zebra = 1",
         r#"tidegate.toml:5: clusters.orders.zebra: there is no such key
-  hint: known here: engine, databases, nodes, replication, monitor, tls, route, classifier, pool, auth, failover"#,
+  hint: known here: engine, databases, nodes, replication, monitor, tls, route, classifier, pool, auth, failover, backup"#,
     ),
     (
         "pool.query_wait = 30",
@@ -210,8 +210,23 @@ const BAD: &[(&str, &str)] = &[
     ),
     (
         "backup.store = \"s3://backups\"",
-        r#"tidegate.toml:5: clusters.orders.backup: is not built yet
-  hint: remove this section"#,
+        r#"tidegate.toml:5: clusters.orders.backup.from: needs a replica
+  hint: set "any", or add a replica to nodes"#,
+    ),
+    (
+        "backup.store = \"/var/backups\"",
+        r#"tidegate.toml:5: clusters.orders.backup.store = "/var/backups": must be a place such as "file:///var/backups/orders" or "s3://bucket/orders"
+  hint: for example store = "s3://backups/orders""#,
+    ),
+    (
+        "backup.schedule = \"0 3 * *\"",
+        r#"tidegate.toml:5: clusters.orders.backup.schedule = "0 3 * *": must be a cron pattern such as "0 3 * * *"
+  hint: Invalid pattern: Pattern must have between 5 and 7 fields."#,
+    ),
+    (
+        "engine = \"mariadb\"\nbackup.store = \"file:///srv/x\"",
+        r#"tidegate.toml:6: clusters.orders.backup.store = "file:///srv/x": backups are not built yet for MySQL and MariaDB
+  hint: remove this section; mariadb-backup and mysqldump are at your service"#,
     ),
     (
         "engine = \"mariadb\"\nauth.method = \"scram\"",

@@ -14,6 +14,8 @@ pub(super) enum Command {
     Kill(u64),
     /// What is wanted of the primary of this cluster; only in words, if the last is true.
     Reign(String, Wanted, bool),
+    /// Take a backup of this cluster.
+    Backup(String),
     Shutdown,
     /// Drivers wrap whatever they do in a transaction: nothing to do, and no reason to fail.
     Begin,
@@ -78,6 +80,7 @@ fn command(words: &[Word]) -> Result<Command, Failure> {
             Failure::error(SYNTAX, text).hint("Usage: KILL <id>, with an id of SHOW CLIENTS.")
         }),
         ["SWITCHOVER" | "FAILOVER" | "UNLATCH", _, ..] => super::reign::parse(words, &keywords),
+        ["BACKUP", _] => Ok(Command::Backup(words[1].text.clone())),
         ["SHUTDOWN"] => Ok(Command::Shutdown),
         ["BEGIN", ..] | ["START", "TRANSACTION", ..] => Ok(Command::Begin),
         ["COMMIT", ..] | ["END", ..] => Ok(Command::End("COMMIT")),

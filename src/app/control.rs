@@ -1,5 +1,6 @@
 //! What the console can do, done.
 
+use super::backup::Keepers;
 use super::reign::Reigns;
 use super::{picture, wire};
 use crate::admin::{Control, Reloaded};
@@ -26,7 +27,9 @@ pub struct Console {
     pub engine: Arc<Engine>,
     pub mysql: Arc<mysql::engine::Engine>,
     /// Where failover is on.
-    pub reigns: Reigns,
+    pub(super) reigns: Reigns,
+    /// Where there are backups.
+    pub(super) backups: Keepers,
     pub listening: Vec<(&'static str, SocketAddr)>,
     pub started: (SystemTime, Instant),
     config: Mutex<Config>,
@@ -35,16 +38,20 @@ pub struct Console {
 }
 
 impl Console {
-    pub fn new(
+    pub(super) fn new(
         config: Config,
         path: &Path,
-        ((engine, mysql), reigns): ((Arc<Engine>, Arc<mysql::engine::Engine>), Reigns),
+        ((engine, mysql), (reigns, backups)): (
+            (Arc<Engine>, Arc<mysql::engine::Engine>),
+            (Reigns, Keepers),
+        ),
         listening: Vec<(&'static str, SocketAddr)>,
     ) -> Console {
         Console {
             engine,
             mysql,
             reigns,
+            backups,
             listening,
             started: (SystemTime::now(), Instant::now()),
             config: Mutex::new(config),
@@ -209,6 +216,16 @@ impl Control for Console {
             match self.reigns.get(cluster) {
                 Some(reign) => reign.ask(wanted, dry).await,
                 None => Err(format!("clusters.{cluster}.failover.mode is \"off\"")),
+            }
+        })
+    }
+
+    fn backup<'a>(&'a self, cluster: &'a str) -> BoxFuture<'a, Answer> {
+        Box::pin(async move {
+            self.clusters(Some(cluster))?;
+            match self.backups.get(cluster) {
+                Some(keeper) => keeper.backup().await,
+                None => Err(format!("clusters.{cluster}.backup has no store")),
             }
         })
     }

@@ -1,5 +1,6 @@
 //! The composition root: the only place that knows everything.
 
+mod backup;
 pub mod cli;
 pub mod connect;
 mod control;

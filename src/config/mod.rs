@@ -5,6 +5,7 @@
 
 mod addresses;
 mod auth;
+mod backup;
 mod checks;
 mod choices;
 mod cluster;
@@ -28,6 +29,7 @@ mod values;
 pub use crate::pg::auth::Method;
 pub use addresses::{Address, Door};
 pub use auth::{Auth, AuthQuery, User};
+pub use backup::Backup;
 pub use choices::{ClientTlsMode, Engine, Format, Level, ServerTlsMode};
 pub use cluster::{Classifier, Cluster, Databases, Monitor, Node, ServerTls};
 pub use diff::{Change, Changes, diff};

@@ -1,5 +1,6 @@
 //! Metrics, health and the JSON API, all rendered from one `view::Proxy`.
 
+mod backups;
 mod metrics;
 mod table;
 

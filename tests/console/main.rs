@@ -29,6 +29,11 @@ async fn psql_reads_every_show_command() {
             "orders|orders|1000|1200|5000|9000|1|2000|4|1|12|2|1|42P01=4|fresh_replica=900|25006=1",
         ),
         ("SHOW DATABASES", "billing|orders|postgres|10.0.0.1|5432|transaction|20|0|0|5000|0|0"),
+        (
+            "SHOW BACKUPS",
+            "orders|20271114T030000Z|b|2027-11-14T03:00:09Z|9000|4096|1024|2:0/3000060|audit|marked",
+        ),
+        ("SHOW ARCHIVE", "orders|b|2:0/3000000|96|1500|7|0|2027-11-15T03:00:00Z|"),
         ("SHOW LISTEN", "orders|orders|a|2|3"),
         ("SHOW LISTS", "used_clients|2"),
         ("SHOW CONFIG", "clusters.orders.pool.size|20|20|yes"),
@@ -56,10 +61,20 @@ async fn commands_reach_the_proxy() {
     let out = psql(&console, "reload").await;
     assert!(out.ok && out.rows == ["RELOAD"], "{:?} {}", out.rows, out.errors);
     assert!(out.errors.contains("listen.http changes only with a restart"), "{}", out.errors);
-    for command in ["PAUSE", "PAUSE orders;", "RESUME orders", "Kill 7", "SHUTDOWN"] {
+    for command in
+        ["PAUSE", "PAUSE orders;", "RESUME orders", "Kill 7", "backup orders", "SHUTDOWN"]
+    {
         assert!(psql(&console, command).await.ok, "{command}");
     }
-    let done = ["reload", "pause None", "pause orders", "resume orders", "kill 7", "shutdown"];
+    let done = [
+        "reload",
+        "pause None",
+        "pause orders",
+        "resume orders",
+        "kill 7",
+        "backup orders",
+        "shutdown",
+    ];
     assert_eq!(console.done(), done);
 }
 

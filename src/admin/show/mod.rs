@@ -2,6 +2,8 @@
 //!
 //! Names of columns are PgBouncer's where they mean the same, so that tools made for it work.
 
+mod archive;
+mod backups;
 mod catalog;
 mod clients;
 mod config;
@@ -46,6 +48,8 @@ pub(super) static SHOWS: &[Show] = &[
     nodes::SHOW,
     term::SHOW,
     failovers::SHOW,
+    backups::SHOW,
+    archive::SHOW,
     databases::SHOW,
     catalog::SHOW,
     stats::SHOW,

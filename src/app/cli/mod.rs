@@ -1,7 +1,9 @@
 //! The command line. Exit codes: 0 all is well, 1 something is wrong, 2 not a command.
 
+mod backup;
 mod check;
 mod reign;
+mod wal;
 
 use super::{demo, run};
 use crate::config;
@@ -55,6 +57,12 @@ enum Command {
         #[command(flatten)]
         of: reign::Of,
     },
+    /// Take backups, look at them, restore them
+    #[command(subcommand)]
+    Backup(backup::Backup),
+    /// Files of the archived log
+    #[command(subcommand)]
+    Wal(wal::Wal),
     /// Show the proxy at work on a throwaway cluster
     Demo {
         /// What the throwaway cluster is made of
@@ -90,6 +98,8 @@ pub fn main() -> ExitCode {
         Command::Switchover { change } => reign::switchover(&change),
         Command::Failover { change, force } => reign::failover(&change, force),
         Command::Unlatch { of } => reign::unlatch(&of),
+        Command::Backup(what) => backup::backup(&what),
+        Command::Wal(wal::Wal::Fetch(fetch)) => wal::fetch(&fetch),
         Command::Demo { engine, check } => {
             let engine = match engine {
                 DemoEngine::Postgres => demo::Engine::Postgres,
