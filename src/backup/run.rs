@@ -5,7 +5,7 @@ use super::{
     Tablespace, Throttle, Wishes, choose, watch_lag,
 };
 use crate::task::Stop;
-use crate::topology::{NodeId, NodeSet, Published, Snapshot};
+use crate::topology::{NodeId, NodeSet, Published};
 use jiff::Timestamp;
 use std::future::Future;
 use std::sync::Arc;
@@ -17,6 +17,10 @@ const ATTEMPTS: usize = 3;
 
 /// Between two attempts: the monitor learns what has become of the node meanwhile.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// How long is waited for a node that is able, and how often it is looked.
+const PATIENCE: Duration = Duration::from_secs(5);
+const GLANCE: Duration = Duration::from_millis(100);
 
 /// What was copied; all of it is stored.
 #[derive(Clone, Debug)]
@@ -93,21 +97,12 @@ pub async fn run<S: Source>(job: &Job<'_, S>) -> Result<Entry, RunError> {
         if !failures.is_empty() {
             tokio::time::sleep(PAUSE).await;
         }
-        let synchronous = job.source.synchronous().await;
-        let seen: Arc<Snapshot> = job.published.load().clone();
-        let wishes = Wishes {
-            from: job.settings.from,
-            max_lag: job.settings.max_lag,
-            marked: job.marked,
-            synchronous,
-            tried,
-        };
-        let choice = match choose(&seen, &wishes, Instant::now()) {
+        let choice = match pick(job, tried).await {
             Ok(choice) => choice,
             Err(none) if failures.is_empty() => return Err(RunError::NoNode(none)),
             Err(none) => {
                 failures.push(none.to_string());
-                continue;
+                break;
             }
         };
         match attempt(job, &choice).await {
@@ -115,13 +110,33 @@ pub async fn run<S: Source>(job: &Job<'_, S>) -> Result<Entry, RunError> {
             Err(CopyError::Store(error)) => return Err(error.into()),
             Err(CopyError::Stopped) => return Err(RunError::Stopped),
             Err(error) => {
-                tracing::warn!(cluster = &*seen.cluster, %error, "a backup was broken off");
+                let cluster = job.published.load().cluster.clone();
+                tracing::warn!(cluster = &*cluster, %error, "a backup was broken off");
                 tried.insert(choice.node);
                 failures.push(error.to_string());
             }
         }
     }
     Err(RunError::Failed(failures))
+}
+
+/// The best node; a replica may take a moment to show that it is fresh enough.
+async fn pick<S: Source>(job: &Job<'_, S>, tried: NodeSet) -> Result<Choice, NoNode> {
+    let wishes = Wishes {
+        from: job.settings.from,
+        max_lag: job.settings.max_lag,
+        marked: job.marked,
+        synchronous: job.source.synchronous().await,
+        tried,
+    };
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let now = Instant::now();
+        match choose(&job.published.load(), &wishes, now) {
+            Err(_) if now < end && !job.stop.is_set() => tokio::time::sleep(GLANCE).await,
+            chosen => return chosen,
+        }
+    }
 }
 
 async fn attempt<S: Source>(job: &Job<'_, S>, choice: &Choice) -> Result<Entry, CopyError> {

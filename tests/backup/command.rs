@@ -72,6 +72,8 @@ async fn what_keeps_a_backup_from_being_taken_is_said_with_a_hint() {
     // full_page_writes is off in these servers.
     let builder = open().replicas(1).sql("CREATE TABLE t ()");
     let scene = scene(builder, "").await;
+    scene.servers.sql("CHECKPOINT").await.unwrap();
+    scene.servers.caught_up().await.unwrap();
     let said = scene.run(&["backup", "now"]).await;
     assert!(!said.ok && said.err.contains("hint: set full_page_writes = on"), "{}", said.err);
     assert_eq!(scene.objects().await, Vec::<String>::new());

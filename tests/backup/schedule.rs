@@ -40,6 +40,8 @@ async fn backups_are_taken_by_the_clock_by_command_and_the_old_ones_go() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_that_cannot_be_taken_is_told_and_counted() {
     let scene = scene(open().replicas(1), "").await;
+    scene.servers.sql("CHECKPOINT").await.unwrap();
+    scene.servers.caught_up().await.unwrap();
     let store = format!("store = \"file://{}\"", scene.place("store").display());
     let running = proxy(&scene.servers).with("backup", &store).start().await;
     let url = format!("host=127.0.0.1 port={} user=x dbname=tidegate", running.console.port());

@@ -9,7 +9,7 @@ use std::fmt::Write;
 pub enum Target {
     /// To the end of the archive of the log.
     Latest,
-    /// Only as far as the backup needs.
+    /// To the end of the log that is in the backup itself.
     EndOfBackup,
     Time(Timestamp),
     Position(Lsn),
@@ -73,8 +73,8 @@ pub(super) fn auto_conf(found: &str, orders: &Orders) -> String {
     }
     set("restore_command", &orders.restore_command);
     match orders.target {
-        Target::Latest => {}
-        Target::EndOfBackup => set("recovery_target", "immediate"),
+        // "immediate" would fail on a log that ends exactly there.
+        Target::Latest | Target::EndOfBackup => {}
         Target::Time(time) => {
             set("recovery_target_time", &time.strftime("%Y-%m-%d %H:%M:%S%.f+00").to_string());
         }
@@ -148,7 +148,6 @@ mod tests {
     fn one_target_is_set_and_no_other() {
         let at: Timestamp = "2026-11-21T10:00:00.25Z".parse().unwrap();
         for (target, key, expected) in [
-            (Target::EndOfBackup, "recovery_target", "'immediate'"),
             (Target::Time(at), "recovery_target_time", "'2026-11-21 10:00:00.25+00'"),
             (Target::Position(Lsn(0x1_0000_0028)), "recovery_target_lsn", "'1/28'"),
             (Target::Transaction(771), "recovery_target_xid", "'771'"),

@@ -30,7 +30,7 @@ pub(in crate::app::cli) struct Restore {
     /// Recover up to and with this transaction
     #[arg(long, value_name = "XID", group = "target")]
     xid: Option<u32>,
-    /// Recover no further than the backup needs
+    /// Recover with nothing but the log that is in the backup
     #[arg(long, group = "target")]
     only_backup: bool,
     /// Stop right before the target
