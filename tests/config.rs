@@ -209,9 +209,9 @@ const BAD: &[(&str, &str)] = &[
   hint: set "off", or add a standby to nodes"#,
     ),
     (
-        "backup.store = \"s3://backups\"",
-        r#"tidegate.toml:5: clusters.orders.backup.from: needs a replica
-  hint: set "any", or add a replica to nodes"#,
+        "backup = { store = \"s3://x/y\", from = \"any\", pause_lag = \"2m\" }",
+        r#"tidegate.toml:5: clusters.orders.backup.pause_lag = "2m": must be at most clusters.orders.backup.max_lag, 60s
+  hint: a replica that is further behind is not taken at all"#,
     ),
     (
         "backup.store = \"/var/backups\"",

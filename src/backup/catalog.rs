@@ -88,6 +88,14 @@ pub struct Contents {
     pub wal: Vec<Piece>,
 }
 
+impl Contents {
+    /// All of them.
+    pub fn objects(&self) -> impl Iterator<Item = &Piece> {
+        let data = self.archives.iter().flat_map(|archive| &archive.pieces);
+        data.chain(&self.manifest).chain(&self.wal)
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Archive {
     pub name: String,

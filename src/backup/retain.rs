@@ -75,26 +75,35 @@ pub fn retain(backups: &[Listed], keep: &Keep, now: Timestamp, zone: &TimeZone) 
     }
     let days: Vec<Date> =
         sorted.iter().map(|b| b.entry.finished.to_zoned(zone.clone()).date()).collect();
-    let week = |day: Date| {
-        let back = i32::from(day.weekday().to_monday_zero_offset());
-        day.saturating_sub(jiff::Span::new().days(back))
-    };
-    let kinds: [(u32, &dyn Fn(Date) -> Date, fn(Date) -> Reason); 3] = [
-        (keep.daily, &|day| day, Reason::Daily),
-        (keep.weekly, &week, Reason::Weekly),
-        (keep.monthly, &|day| day.first_of_month(), Reason::Monthly),
-    ];
-    for (count, period, reason) in kinds {
-        let mut seen = BTreeSet::new();
-        for (verdict, day) in verdicts.iter_mut().zip(&days) {
-            let of = period(*day);
-            if seen.len() < count as usize && seen.insert(of) {
-                verdict.keep.push(reason(of));
-            }
-        }
-    }
+    keep_last(&mut verdicts, &days, keep.daily, |day| (day, Reason::Daily(day)));
+    keep_last(&mut verdicts, &days, keep.weekly, |day| (monday(day), Reason::Weekly(monday(day))));
+    keep_last(&mut verdicts, &days, keep.monthly, |day| {
+        (day.first_of_month(), Reason::Monthly(day.first_of_month()))
+    });
     let base = window(&sorted, &mut verdicts, keep, now);
     Plan { verdicts, log_from: base.map(|entry| entry.start) }
+}
+
+/// Keeps the last backup of each of the `count` newest periods that have one. `of`: the period that a
+/// day is in, and the reason that comes of it.
+fn keep_last(
+    verdicts: &mut [Verdict],
+    days: &[Date],
+    count: u32,
+    of: impl Fn(Date) -> (Date, Reason),
+) {
+    let mut seen = BTreeSet::new();
+    for (verdict, day) in verdicts.iter_mut().zip(days) {
+        let (period, reason) = of(*day);
+        if seen.len() < count as usize && seen.insert(period) {
+            verdict.keep.push(reason);
+        }
+    }
+}
+
+fn monday(day: Date) -> Date {
+    let back = i32::from(day.weekday().to_monday_zero_offset());
+    day.saturating_sub(jiff::Span::new().days(back))
 }
 
 /// Keeps what the recovery window needs; answers with the backup that it begins with.

@@ -193,8 +193,7 @@ async fn finish(
     copied: Copied,
 ) -> Result<Entry, StoreError> {
     let contents = draft.contents(&copied.contents).await?;
-    let Contents { archives, manifest, wal } = &copied.contents;
-    let pieces = || archives.iter().flat_map(|archive| &archive.pieces).chain(manifest).chain(wal);
+    let objects = || copied.contents.objects();
     let entry = Entry {
         format: 1,
         id: draft.id.clone(),
@@ -209,8 +208,8 @@ async fn finish(
         end: copied.end,
         segment: copied.segment,
         tablespaces: copied.tablespaces,
-        raw: pieces().map(|piece| piece.raw).sum(),
-        stored: pieces().map(|piece| piece.stored).sum(),
+        raw: objects().map(|piece| piece.raw).sum(),
+        stored: objects().map(|piece| piece.stored).sum(),
         contents,
     };
     draft.store.commit(&entry).await?;

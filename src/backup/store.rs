@@ -20,6 +20,8 @@ use ring::digest::{SHA256, digest};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 use thiserror::Error;
 use url::Url;
@@ -74,7 +76,9 @@ impl Store {
         let parsed = Url::parse(url).map_err(|error| wrong(error.to_string()))?;
         if parsed.scheme() == "file" {
             let path = parsed.to_file_path().map_err(|()| wrong("is no path".into()))?;
-            std::fs::create_dir_all(&path).map_err(|error| wrong(error.to_string()))?;
+            // All data are in there: whoever else shall read them is let in by the operator.
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
+            made.map_err(|error| wrong(error.to_string()))?;
             let local = LocalFileSystem::new_with_prefix(&path);
             let local = local.map_err(|error| wrong(error.to_string()))?.with_fsync(true);
             let inner = Arc::new(local.with_automatic_cleanup(true));
@@ -372,6 +376,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&format!("file://{}", folder.path().display())).unwrap();
         (folder, store)
+    }
+
+    #[test]
+    fn a_folder_that_it_makes_is_closed_to_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b");
+        Store::open(&format!("file://{}", path.display())).unwrap();
+        let mode = std::fs::metadata(&path).unwrap().permissions();
+        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o700);
     }
 
     #[tokio::test]

@@ -22,7 +22,9 @@ options! {
         /// "az://container/path". Each cluster has a place of its own. A cloud's credentials come
         /// from the environment, by its usual names: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
         /// AWS_REGION, AWS_ENDPOINT; GOOGLE_APPLICATION_CREDENTIALS; AZURE_STORAGE_ACCOUNT_NAME,
-        /// AZURE_STORAGE_ACCOUNT_KEY. None: there are no backups.
+        /// AZURE_STORAGE_ACCOUNT_KEY. A folder is made for its owner alone. A restored server fetches its
+        /// log by itself: its user must be able to read the store, and this file with what it names.
+        /// None: there are no backups.
         key store: Option<StoreUrl> => .example("s3://backups/orders").restart();
         /// Which nodes they are taken from. "replica": never the primary; "any": the primary, too,
         /// if no replica is able. Nodes with backup = true go first.
@@ -57,7 +59,7 @@ options! {
     /// How long backups are kept. A backup that any of these asks for stays, and so do the newest
     /// one and those that are held. 0 asks for none.
     pub struct Keep {
-        /// Days of which the last backup is kept. Days without a backup do not count.
+        /// Days (UTC) of which the last backup is kept. Days without a backup do not count.
         key daily: u32 = "7" => .limits(0, 10_000).restart();
         /// The same for weeks, which begin on Monday.
         key weekly: u32 = "4" => .limits(0, 10_000).restart();
@@ -188,7 +190,7 @@ impl Value for StoreUrl {
 pub(super) fn check(path: &str, cluster: &Cluster, reading: &mut Reading<'_>) {
     let backup = &cluster.backup;
     let store = format!("{path}.backup.store");
-    if backup.store.is_none() {
+    if backup.store.is_none() || reading.is_wrong(&store) {
         return;
     }
     if cluster.engine != Engine::Postgres {
@@ -199,7 +201,8 @@ pub(super) fn check(path: &str, cluster: &Cluster, reading: &mut Reading<'_>) {
     }
     if cluster.nodes.len() == 1 && backup.from == From::Replica {
         let hint = "set \"any\", or add a replica to nodes".to_string();
-        reading.wrong(&format!("{path}.backup.from"), "needs a replica", Some(hint));
+        let says = "no backup will be taken: there is no replica";
+        reading.warn(&format!("{path}.backup.from"), says, Some(hint));
     }
     if backup.pause_lag > backup.max_lag {
         let says = format!("must be at most {path}.backup.max_lag, {:?}", backup.max_lag);

@@ -44,6 +44,8 @@ pub(crate) async fn scene(builder: Builder, keys: &str) -> Scene {
     servers.caught_up().await.unwrap();
     let scene = Scene { servers, keys: keys.to_owned() };
     scene.configure();
+    // The restored servers' user reads it, whoever runs the test.
+    std::fs::create_dir(scene.place("store")).unwrap();
     scene
 }
 

@@ -45,6 +45,8 @@ impl WalStream {
         from: Lsn,
         timeline: Timeline,
     ) -> Result<WalStream, LineError> {
+        // Before 15, PostgreSQL insists on it.
+        identify(&mut line).await?;
         let slot = slot.map(|slot| format!("SLOT {slot} ")).unwrap_or_default();
         let text = format!("START_REPLICATION {slot}PHYSICAL {from} TIMELINE {}", timeline.0);
         line.command(&text).await?;

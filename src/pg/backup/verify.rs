@@ -41,14 +41,10 @@ pub async fn verify(store: &Store, entry: &Entry) -> Result<Verified, RestoreErr
     }
     own_log(entry, &contents)?;
     let archived = store.log_files().await?;
-    let all = || {
-        let data = contents.archives.iter().flat_map(|archive| &archive.pieces);
-        data.chain(&contents.manifest).chain(&contents.wal)
-    };
     Ok(Verified {
         files,
-        objects: all().count(),
-        bytes: all().map(|piece| piece.raw).sum(),
+        objects: contents.objects().count(),
+        bytes: contents.objects().map(|piece| piece.raw).sum(),
         log_until: archived_until(entry, &archived),
     })
 }

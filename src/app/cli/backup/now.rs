@@ -47,7 +47,7 @@ pub(super) async fn now(config: Config, common: &Common) -> Result<Answer, Faile
         show::size(entry.stored),
         progress.elapsed(),
     );
-    let json = serde_json::to_value(&entry).unwrap_or_else(|_| json!(null));
+    let json = serde_json::to_value(&entry).unwrap_or(json!(null));
     Ok(Answer { words, json })
 }
 

@@ -58,7 +58,7 @@ pub(super) async fn show(config: Config, named: &Named) -> Result<Answer, Failed
         entry.end.timeline.0,
         size(entry.raw),
         size(entry.stored),
-        contents.archives.iter().map(|archive| archive.pieces.len()).sum::<usize>(),
+        contents.objects().count(),
         log.join(", "),
     );
     for tablespace in &entry.tablespaces {
