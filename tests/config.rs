@@ -183,7 +183,7 @@ const BAD: &[(&str, &str)] = &[
     (
         "zebra = 1",
         r#"tidegate.toml:5: clusters.orders.zebra: there is no such key
-  hint: known here: engine, databases, nodes, replication, monitor, tls, route, classifier, pool, auth, failover"#,
+  hint: known here: engine, databases, nodes, replication, monitor, tls, route, classifier, pool, auth, failover, backup"#,
     ),
     (
         "pool.query_wait = 30",
@@ -236,9 +236,24 @@ const BAD: &[(&str, &str)] = &[
   hint: set "off", or add a standby to nodes"#,
     ),
     (
-        "backup.store = \"s3://backups\"",
-        r#"tidegate.toml:5: clusters.orders.backup: is not built yet
-  hint: remove this section"#,
+        "backup = { store = \"s3://x/y\", from = \"any\", pause_lag = \"2m\" }",
+        r#"tidegate.toml:5: clusters.orders.backup.pause_lag = "2m": must be at most clusters.orders.backup.max_lag, 60s
+  hint: a replica that is further behind is not taken at all"#,
+    ),
+    (
+        "backup.store = \"/var/backups\"",
+        r#"tidegate.toml:5: clusters.orders.backup.store = "/var/backups": must be a place such as "file:///var/backups/orders" or "s3://bucket/orders"
+  hint: for example store = "s3://backups/orders""#,
+    ),
+    (
+        "backup.schedule = \"0 3 * *\"",
+        r#"tidegate.toml:5: clusters.orders.backup.schedule = "0 3 * *": must be a cron pattern such as "0 3 * * *"
+  hint: Invalid pattern: Pattern must have between 5 and 7 fields."#,
+    ),
+    (
+        "engine = \"mariadb\"\nbackup.store = \"file:///srv/x\"",
+        r#"tidegate.toml:6: clusters.orders.backup.store = "file:///srv/x": backups are not built yet for MySQL and MariaDB
+  hint: remove this section; mariadb-backup and mysqldump are at your service"#,
     ),
     (
         "engine = \"mariadb\"\nauth.method = \"scram\"",

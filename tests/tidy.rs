@@ -20,6 +20,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("route", 2),
     ("monitor", 2),
     ("failover", 2),
+    ("backup", 2),
     ("lab", 2),
     ("door", 2),
     ("chronicle", 2),

@@ -63,6 +63,11 @@ pub(super) const ACTIONS: &[Action] = &[
         usage: "UNLATCH <cluster>",
         help: "let failover happen by itself again",
     },
+    Action {
+        name: "BACKUP",
+        usage: "BACKUP <cluster>",
+        help: "take a backup now; answers when it is there",
+    },
     Action { name: "SHUTDOWN", usage: "SHUTDOWN", help: "drain, then stop the proxy" },
 ];
 
@@ -133,6 +138,12 @@ pub(super) async fn act(command: &Command, control: &dyn Control) -> Result<Opti
             let refused =
                 |why| Failure::error(NOT_NOW, why).hint("SHOW TERM and SHOW NODES tell more.");
             Done { tag: tag(wanted), notices: lines.map_err(refused)? }
+        }
+        Command::Backup(cluster) => {
+            known(Some(cluster), control)?;
+            let refused =
+                |why| Failure::error(NOT_NOW, why).hint("SHOW BACKUPS and SHOW NODES tell more.");
+            Done { tag: "BACKUP", notices: control.backup(cluster).await.map_err(refused)? }
         }
         Command::Shutdown => {
             control.shutdown();

@@ -25,6 +25,8 @@ pub(super) enum Command {
     Kill(u64),
     /// What is wanted of the primary of this cluster; only in words, if the last is true.
     Reign(String, Wanted, bool),
+    /// Take a backup of this cluster.
+    Backup(String),
     Shutdown,
     /// Drivers wrap whatever they do in a transaction: nothing to do, and no reason to fail.
     Begin,
@@ -51,6 +53,7 @@ impl fmt::Display for Command {
             Command::Drain(cluster, node, true) => write!(f, "DRAIN {cluster}.{node}"),
             Command::Drain(cluster, node, false) => write!(f, "UNDRAIN {cluster}.{node}"),
             Command::Set(key, value) => write!(f, "SET {key} = {value}"),
+            Command::Backup(cluster) => write!(f, "BACKUP {cluster}"),
             Command::Kill(client) => write!(f, "KILL {client}"),
             Command::Reign(cluster, Wanted::Rejoin { node }, dry) => {
                 write!(f, "REJOIN {cluster}.{node}{}", if *dry { " DRY RUN" } else { "" })
@@ -135,6 +138,7 @@ fn command(words: &[Word]) -> Result<Command, Failure> {
         ["SWITCHOVER" | "FAILOVER" | "REJOIN" | "UNLATCH", _, ..] => {
             super::reign::parse(words, &keywords)
         }
+        ["BACKUP", _] => Ok(Command::Backup(words[1].text.clone())),
         ["SHUTDOWN"] => Ok(Command::Shutdown),
         ["BEGIN", ..] | ["START", "TRANSACTION", ..] => Ok(Command::Begin),
         ["COMMIT", ..] | ["END", ..] => Ok(Command::End("COMMIT")),

@@ -1,5 +1,6 @@
 //! What the console can do, done.
 
+use super::backup::Keepers;
 use super::reign::Reigns;
 use super::{picture, wire};
 use crate::admin::{self, Control, Reloaded};
@@ -31,8 +32,10 @@ pub struct Console {
     pub engine: Arc<Engine>,
     pub mysql: Arc<mysql::engine::Engine>,
     /// Where failover is on.
-    pub reigns: Reigns,
+    pub(super) reigns: Reigns,
     pub chronicle: Chronicle,
+    /// Where there are backups.
+    pub(super) backups: Keepers,
     pub listening: Vec<(&'static str, SocketAddr)>,
     pub started: (SystemTime, Instant),
     config: Mutex<Config>,
@@ -43,10 +46,13 @@ pub struct Console {
 }
 
 impl Console {
-    pub fn new(
+    pub(super) fn new(
         config: Config,
         path: &Path,
-        ((engine, mysql), reigns): ((Arc<Engine>, Arc<mysql::engine::Engine>), Reigns),
+        ((engine, mysql), (reigns, backups)): (
+            (Arc<Engine>, Arc<mysql::engine::Engine>),
+            (Reigns, Keepers),
+        ),
         listening: Vec<(&'static str, SocketAddr)>,
     ) -> Console {
         Console {
@@ -54,6 +60,7 @@ impl Console {
             mysql,
             reigns,
             chronicle: Chronicle::default(),
+            backups,
             listening,
             started: (SystemTime::now(), Instant::now()),
             config: Mutex::new(config),
@@ -357,6 +364,16 @@ impl Control for Console {
             match self.reigns.get(cluster) {
                 Some(reign) => reign.ask(wanted, dry).await,
                 None => Err(format!("clusters.{cluster}.failover.mode is \"off\"")),
+            }
+        })
+    }
+
+    fn backup<'a>(&'a self, cluster: &'a str) -> BoxFuture<'a, Answer> {
+        Box::pin(async move {
+            self.clusters(Some(cluster))?;
+            match self.backups.get(cluster) {
+                Some(keeper) => keeper.backup().await,
+                None => Err(format!("clusters.{cluster}.backup has no store")),
             }
         })
     }

@@ -1,6 +1,7 @@
 //! The composition root: the only place that knows everything.
 
 mod agent;
+mod backup;
 pub mod cli;
 pub mod connect;
 mod control;

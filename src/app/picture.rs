@@ -1,5 +1,6 @@
 //! Fills the one view that console, HTTP and terminal render.
 
+mod backups;
 mod mysql;
 mod reigns;
 
@@ -49,6 +50,8 @@ pub(super) fn draw(console: &Console) -> view::Proxy {
     proxy.clients = engine.clients.all().iter().map(|c| client(c, console)).collect();
     proxy.servers = servers.iter().map(|s| server(s, console)).collect();
     proxy.reigns = console.reigns.iter().map(|(name, reign)| reigns::reign(name, reign)).collect();
+    let kept = engine.clusters.iter().filter_map(|c| Some((c, console.backups.get(&c.name)?)));
+    proxy.backups = kept.map(|(cluster, kept)| backups::backups(cluster, kept)).collect();
     mysql::add(&mut proxy, console);
     proxy.events = console.chronicle.events_after(0);
     proxy.latest = console.chronicle.latest();

@@ -33,6 +33,8 @@ pub enum RunError {
     Agent(#[from] crate::agent::AgentFailure),
     #[error("console.users.{user}: {cause}")]
     ConsoleUser { user: String, cause: String },
+    #[error("backups: {0}")]
+    Backup(#[from] crate::backup::StoreError),
 }
 
 /// Runs the proxy until it is told to stop. `path` is read again on reload.
@@ -111,8 +113,10 @@ impl Proxy {
         let engine = Arc::new(wire::engine(&settings, tasks.clone())?);
         let mysql = Arc::new(wire::mysql::engine(&settings, &tasks)?);
         let reigns = super::reign::start(&settings, &engine, &tasks)?;
+        let backups = super::backup::start(&settings, &engine, &tasks)?;
         let both = (engine.clone(), mysql.clone());
-        let console = Arc::new(Console::new(config, path, (both, reigns), open.addresses()));
+        let kept = (reigns, backups);
+        let console = Arc::new(Console::new(config, path, (both, kept), open.addresses()));
         for (name, address) in &console.listening {
             tracing::info!(name, %address, "listening");
         }

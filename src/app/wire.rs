@@ -238,7 +238,7 @@ pub(super) fn users(settings: &config::Auth) -> Vec<Listed> {
     listed.collect()
 }
 
-fn secret(read: &config::Secret) -> Secret {
+pub(super) fn secret(read: &config::Secret) -> Secret {
     Secret::new(read.expose())
 }
 
@@ -256,7 +256,7 @@ pub(super) fn monitor_login(settings: &config::Monitor) -> tokio_postgres::Confi
     config
 }
 
-fn monitor_settings(settings: &config::Monitor) -> monitor::Settings {
+pub(super) fn monitor_settings(settings: &config::Monitor) -> monitor::Settings {
     monitor::Settings {
         interval: settings.interval,
         idle_interval: settings.idle_interval,

@@ -1,6 +1,7 @@
 //! What no single key can say: checks across keys, and of the files they name.
 
 use super::auth::users_of_file;
+use super::backup;
 use super::choices::{ClientTlsMode, ServerTlsMode};
 use super::cluster::{Cluster, ServerTls};
 use super::failover;
@@ -36,6 +37,7 @@ pub(super) fn complete(settings: &mut Settings, reading: &mut Reading<'_>) {
         numbers(&path, cluster, reading);
         other_engine::check(&path, cluster, reading);
         failover::check(&path, cluster, reading);
+        backup::check(&path, cluster, reading);
     }
     for (name, cluster) in &settings.clusters {
         logins::check(&format!("{}.auth", join("clusters", name)), cluster, settings, reading);

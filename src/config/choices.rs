@@ -3,7 +3,7 @@
 use super::values::{Complaint, Value};
 use crate::pg::auth::Method;
 use crate::pg::auth::rules::Encryption;
-use crate::{failover, pool, route};
+use crate::{backup, failover, pool, route};
 use toml::de::DeValue;
 
 /// `"word" => variant` for each word; `later` ones are refused as not built yet.
@@ -149,6 +149,7 @@ choices! {
     failover::Rejoin {
         "manual" => failover::Rejoin::Manual, "automatic" => failover::Rejoin::Automatic,
     } later []
+    backup::From { "replica" => backup::From::Replica, "any" => backup::From::Any } later []
     route::Consistency {
         "eventual" => route::Consistency::Eventual, "bounded" => route::Consistency::Bounded,
         "session" => route::Consistency::Session, "strong" => route::Consistency::Strong,

@@ -3,6 +3,7 @@
 use super::addresses::Address;
 use super::agent::AgentDoor;
 use super::auth::Auth;
+use super::backup::Backup;
 use super::choices::{Engine, ServerTlsMode};
 use super::routing::{Groups, Route};
 use super::schema::options;
@@ -47,8 +48,8 @@ options! {
         key auth: Auth;
         /// What happens when the primary is gone.
         key failover: failover::Settings;
-    } refused {
-        "backup" => "is not built yet", "remove this section";
+        /// Base backups, and how long they are kept.
+        key backup: Backup;
     }
 }
 
@@ -70,7 +71,7 @@ options! {
         /// never.
         key priority: u32 = "100" => .limits(0, 1_000).restart();
         /// Marks the replica that backups should be taken from.
-        key backup: bool = "false";
+        key backup: bool = "false" => .restart();
         /// The agent beside it.
         key agent: Option<AgentDoor>;
     }

@@ -6,6 +6,7 @@
 mod addresses;
 mod agent;
 mod auth;
+mod backup;
 mod checks;
 mod choices;
 mod cluster;
@@ -30,6 +31,7 @@ pub use crate::pg::auth::Method;
 pub use addresses::{Address, Door};
 pub use agent::{Agent, AgentDoor, AgentUrl};
 pub use auth::{Auth, AuthQuery, User};
+pub use backup::Backup;
 pub use choices::{ClientTlsMode, Engine, Format, Level, ServerTlsMode};
 pub use cluster::{Classifier, Cluster, Databases, Monitor, Node, ServerTls};
 pub use diff::{Change, Changes, diff};

@@ -23,6 +23,7 @@ pub(super) fn render(view: &Proxy) -> String {
     }
     clusters(&mut page, &view.clusters);
     reigns(&mut page, &view.reigns);
+    super::backups::put(&mut page, &view.backups);
     nodes(&mut page, &view.clusters);
     pools(&mut page, &view.pools);
     clients(&mut page, &view.clients);

@@ -2,6 +2,7 @@
 
 mod api;
 mod assets;
+mod backups;
 mod login;
 mod metrics;
 mod table;

@@ -47,6 +47,34 @@ metrics! {
         "Since the last durable write on the primary that was answered.";
     DEPOSED = "tidegate_deposed_nodes", Gauge, &["cluster"],
         "Former primaries that serve nothing until they follow.";
+    BACKUPS = "tidegate_backups", Gauge, &["cluster"],
+        "Backups that are there.";
+    BACKUP_AGE = "tidegate_backup_age_seconds", Gauge, &["cluster"],
+        "Since the newest backup was finished; absent without one.";
+    BACKUP_STORED = "tidegate_backup_stored_bytes", Gauge, &["cluster"],
+        "Bytes of the newest backup in the store; absent without one.";
+    BACKUP_READ = "tidegate_backup_read_bytes", Gauge, &["cluster"],
+        "Bytes of the newest backup as they were read from its node; absent without one.";
+    BACKUP_TIME = "tidegate_backup_duration_seconds", Gauge, &["cluster"],
+        "How long the newest backup took; absent without one.";
+    BACKUP_RUNNING = "tidegate_backup_running", Gauge, &["cluster"],
+        "1 while this proxy takes a backup.";
+    BACKUPS_TAKEN = "tidegate_backups_taken_total", Counter, &["cluster"],
+        "Backups that this proxy took.";
+    BACKUP_FAILURES = "tidegate_backup_failures_total", Counter, &["cluster"],
+        "Backups that this proxy should have taken and did not.";
+    ARCHIVE_BEHIND = "tidegate_archive_behind_bytes", Gauge, &["cluster"],
+        "Log of the primary that is not archived yet; absent while unknown.";
+    ARCHIVE_WAITING = "tidegate_archive_waiting_seconds", Gauge, &["cluster"],
+        "How long the oldest log has been waiting to be archived.";
+    ARCHIVE_SEGMENTS = "tidegate_archive_segments_total", Counter, &["cluster"],
+        "Segments of the log that this proxy archived.";
+    ARCHIVE_BYTES = "tidegate_archive_bytes_total", Counter, &["cluster"],
+        "Bytes of these in the store.";
+    ARCHIVE_HOLES = "tidegate_archive_holes_total", Counter, &["cluster"],
+        "Times that log was gone before it was archived: moments behind it need a new backup.";
+    ARCHIVE_FAILURES = "tidegate_archive_failures_total", Counter, &["cluster"],
+        "Times that the archive had to begin again.";
     NODE_ROLE = "tidegate_node_role", Gauge, &["cluster", "node", "role"],
         "1 for the role that the node has: primary, replica, fenced or unknown.";
     NODE_STALENESS = "tidegate_node_staleness_seconds", Gauge, NODE,

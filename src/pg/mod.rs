@@ -2,6 +2,7 @@
 
 mod accept;
 pub mod auth;
+pub mod backup;
 mod cancel;
 pub mod catalog;
 mod client;

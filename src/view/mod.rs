@@ -2,6 +2,7 @@
 //!
 //! The composition root fills it; nobody computes a number of their own.
 
+mod backups;
 mod catalogs;
 mod events;
 mod nodes;
@@ -12,6 +13,7 @@ mod samples;
 mod shapes;
 mod stats;
 
+pub use backups::{Backup, BackupRun, Backups, LogArchive};
 pub use catalogs::Catalog;
 pub use events::{Event, EventKind};
 pub use nodes::{Cluster, Node, PoolLimits};
@@ -48,6 +50,8 @@ pub struct Proxy {
     pub prepared: Vec<Prepared>,
     /// Clusters whose primary this proxy decides about.
     pub reigns: Vec<Reign>,
+    /// Clusters that have backups.
+    pub backups: Vec<Backups>,
     /// What is known of the names in the databases that were used.
     pub catalogs: Vec<Catalog>,
     /// Where statements went, the most used first.
@@ -77,6 +81,7 @@ impl Proxy {
             listening: Vec::new(),
             prepared: Vec::new(),
             reigns: Vec::new(),
+            backups: Vec::new(),
             catalogs: Vec::new(),
             shapes: Vec::new(),
             stats: Vec::new(),
@@ -131,6 +136,13 @@ fn seconds_if_known<S: Serializer>(value: &Option<Duration>, to: S) -> Result<S:
 
 fn rfc3339<S: Serializer>(value: &SystemTime, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(&timestamp(*value))
+}
+
+fn rfc3339_if_known<S: Serializer>(value: &Option<SystemTime>, to: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => rfc3339(value, to),
+        None => to.serialize_none(),
+    }
 }
 
 /// RFC 3339 in UTC with whole seconds: `2026-11-21T10:00:00Z`.

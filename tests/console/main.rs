@@ -45,6 +45,11 @@ async fn psql_reads_every_show_command() {
             "SHOW CLIENTS WHERE state <> 'active' ORDER BY id",
             "C|7|app|orders|orders|idle|192.0.2.7:40000|2027-01-15T08:00:00Z|41|||worker|idle|listen|b|fresh_replica|none",
         ),
+        (
+            "SHOW BACKUPS",
+            "orders|20271114T030000Z|b|2027-11-14T03:00:09Z|9000|4096|1024|2:0/3000060|audit|marked",
+        ),
+        ("SHOW ARCHIVE", "orders|b|2:0/3000000|96|1500|7|0|2027-11-15T03:00:00Z|"),
         ("SHOW LISTEN", "orders|orders|a|2|3"),
         ("SHOW LISTS", "used_clients|2"),
         ("SHOW CONFIG", "clusters.orders.pool.size|20|20|yes"),
@@ -84,6 +89,7 @@ async fn commands_reach_the_proxy() {
         ("UNDRAIN orders.b", "drain orders b false"),
         ("SET clusters.orders.pool.size = 7", "set clusters.orders.pool.size 7"),
         ("KILL 7", "kill 7"),
+        ("BACKUP orders", "backup orders"),
         ("SHUTDOWN", "shutdown"),
     ] {
         let out = psql(&console, &format!("{};", command.to_lowercase())).await;

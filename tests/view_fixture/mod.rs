@@ -150,6 +150,42 @@ fn average() -> Sample {
     Sample { number: 0, at: SystemTime::UNIX_EPOCH, clients: 2, clusters: vec![cluster] }
 }
 
+fn backups() -> Backups {
+    let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+    let backup = Backup {
+        id: "20271114T030000Z".into(),
+        node: "b".into(),
+        because: "marked".into(),
+        finished: at(1_826_161_209),
+        took: Duration::from_secs(9),
+        read: 4096,
+        stored: 1024,
+        end: "2:0/3000060".into(),
+        held: Some("audit".into()),
+    };
+    let archive = LogArchive {
+        node: Some("b".into()),
+        until: Some("2:0/3000000".into()),
+        behind_bytes: Some(96),
+        waiting: Some(Duration::from_millis(1500)),
+        segments: 7,
+        bytes: 700,
+        holes: 0,
+        failures: 1,
+        trouble: None,
+    };
+    Backups {
+        cluster: "orders".into(),
+        all: vec![backup],
+        running: None,
+        next: Some(at(1_826_247_600)),
+        taken: 1,
+        failures: 0,
+        trouble: None,
+        archive: Some(archive),
+    }
+}
+
 /// A proxy that is ready, with one cluster of three nodes and two clients.
 pub(crate) fn proxy() -> Proxy {
     let mut proxy = Proxy::empty("0.1.0", SystemTime::UNIX_EPOCH, Duration::from_secs(90));
@@ -187,5 +223,6 @@ pub(crate) fn proxy() -> Proxy {
     }];
     proxy.latest = Some(average());
     proxy.average = Some(average());
+    proxy.backups = vec![backups()];
     proxy
 }

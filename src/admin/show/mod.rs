@@ -2,6 +2,8 @@
 //!
 //! Names of columns are PgBouncer's where they mean the same, so that tools made for it work.
 
+mod archive;
+mod backups;
 mod brief;
 mod catalog;
 mod clients;
@@ -54,6 +56,8 @@ pub(super) static SHOWS: &[Show] = &[
     brief::ERRORS,
     term::SHOW,
     failovers::SHOW,
+    backups::SHOW,
+    archive::SHOW,
     databases::SHOW,
     catalog::SHOW,
     rates::SHOW,

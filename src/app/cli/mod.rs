@@ -1,11 +1,13 @@
 //! The command line. Exit codes: 0 all is well, 1 something is wrong, 2 not a command.
 
 mod ask;
+mod backup;
 mod check;
 mod explain;
 mod reign;
 mod show;
 mod top;
+mod wal;
 
 use super::{agent, demo, run};
 use crate::config;
@@ -121,6 +123,12 @@ enum Command {
         #[arg(short, long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Take backups, look at them, restore them
+    #[command(subcommand)]
+    Backup(backup::Backup),
+    /// Files of the archived log
+    #[command(subcommand)]
+    Wal(wal::Wal),
     /// Show the proxy at work on a throwaway cluster
     Demo {
         /// What the throwaway cluster is made of
@@ -178,6 +186,8 @@ pub fn main() -> ExitCode {
             }
             Err(problems) => check::print_problems(&problems),
         },
+        Command::Backup(what) => backup::backup(&what),
+        Command::Wal(wal::Wal::Fetch(fetch)) => wal::fetch(&fetch),
         Command::Demo { engine, check } => {
             let engine = match engine {
                 DemoEngine::Postgres => demo::Engine::Postgres,

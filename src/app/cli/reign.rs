@@ -11,10 +11,10 @@ use std::process::ExitCode;
 pub(super) struct Of {
     /// The configuration file of the running proxy
     #[arg(short, long, value_name = "FILE")]
-    config: PathBuf,
+    pub(super) config: PathBuf,
     /// The cluster
     #[arg(long)]
-    cluster: String,
+    pub(super) cluster: String,
 }
 
 /// The node that is to become the primary, and whether it is only asked about.

@@ -36,7 +36,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("log_line_prefix", "%m [%p] "),
 ];
 
-const SIGNALS: Signals = Signals { fast: Signal::INT, immediate: Signal::QUIT };
+pub(super) const SIGNALS: Signals = Signals { fast: Signal::INT, immediate: Signal::QUIT };
 
 /// Starts to describe a throwaway cluster: one primary, no replica.
 pub fn cluster() -> Builder {
@@ -164,6 +164,7 @@ impl Builder {
             process: Process::new(name, data, log, SIGNALS),
             install: install.clone(),
             sockets: folder.to_path_buf(),
+            more: Vec::new(),
         })
     }
 

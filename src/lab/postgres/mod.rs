@@ -9,6 +9,7 @@
 //! # Ok(()) }
 //! ```
 
+mod adopt;
 mod builder;
 mod cluster;
 mod install;
@@ -16,6 +17,7 @@ mod node;
 mod template;
 
 pub use crate::lab::process::How;
+pub use adopt::Adopted;
 pub use builder::{Builder, cluster};
 pub use cluster::Cluster;
 pub use node::Node;

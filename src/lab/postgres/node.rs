@@ -22,13 +22,15 @@ pub(super) struct Server {
     pub(super) process: Process,
     pub(super) install: Install,
     pub(super) sockets: PathBuf,
+    /// Arguments besides the data directory and the port.
+    pub(super) more: Vec<String>,
 }
 
 impl Server {
     async fn launch(&self, port: u16) -> Result<(), LabError> {
         let data = &self.process.data;
         let mut command = self.install.command("postgres", data);
-        command.arg("-D").arg(data).args(["-p", &port.to_string()]);
+        command.arg("-D").arg(data).args(["-p", &port.to_string()]).args(&self.more);
         self.process.launch(command).await
     }
 }

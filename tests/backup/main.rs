@@ -1,0 +1,12 @@
+//! Backups of real servers, taken, damaged, restored and compared.
+#![allow(clippy::unwrap_used, reason = "helpers of tests, too, end the test by it")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod archive;
+mod broken;
+mod command;
+mod restore;
+mod scene;
+mod schedule;
