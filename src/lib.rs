@@ -15,7 +15,7 @@
 //!   agent        the companion beside a database server
 //! 4 pg, mysql    the engines: bytes and session state; they never know each other
 //! 3 dispatch     where work goes and what serves it, free of any protocol
-//! 2 pool route monitor failover door, counters above them   decisions and resources, free of any protocol
+//! 2 pool route monitor failover door chronicle, counters above them   decisions and resources, free of any protocol
 //! 1 topology sql refusal view registry   values and pure functions, no I/O
 //!   orders       what an agent is told, and the way to it
 //! 0 net telemetry task secret proctree   no domain words
@@ -24,6 +24,7 @@
 pub mod admin;
 pub mod agent;
 pub mod app;
+pub mod chronicle;
 pub mod config;
 pub mod counters;
 pub mod dispatch;

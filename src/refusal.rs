@@ -57,6 +57,8 @@ pub enum Refusal {
     NotReplicated { node: Arc<str> },
     #[error("node {node} is no longer the primary")]
     ReignEnded { node: Arc<str> },
+    #[error("cluster {cluster} is disabled by an operator")]
+    Disabled { cluster: Arc<str> },
     #[error("login took longer than {0:?}")]
     LoginTimeout(Duration),
     #[error("too many clients: {what} has its limit of {limit} reached")]

@@ -22,6 +22,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("failover", 2),
     ("lab", 2),
     ("door", 2),
+    ("chronicle", 2),
     ("counters", 3),
     ("dispatch", 4),
     ("pg", 5),
