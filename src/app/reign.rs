@@ -81,7 +81,8 @@ fn one(
     Ok(failover::start(tasks, &cluster.name, parts))
 }
 
-fn agent(door: &config::AgentDoor) -> Result<orders::Agent, TlsError> {
+/// The way to an agent.
+pub(super) fn agent(door: &config::AgentDoor) -> Result<orders::Agent, TlsError> {
     let tls = ServerSide {
         mode: ServerMode::VerifyFull,
         ca_file: door.ca.clone(),

@@ -20,6 +20,8 @@ const AGAIN: Duration = Duration::from_millis(100);
 #[derive(Debug, Default)]
 pub(super) struct Heart {
     state: Mutex<Beats>,
+    /// What was wrong with the primary's agent last.
+    agent: Mutex<Option<String>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -63,11 +65,25 @@ impl Heart {
                 continue;
             };
             let began = Instant::now();
-            let (beaten, ()) =
-                tokio::join!(timeout(LIMIT, actuator.beat(&record)), renew(actuator, &record));
+            let renewed = renew(actuator, &record);
+            let (beaten, ()) = tokio::join!(timeout(LIMIT, actuator.beat(&record)), async {
+                self.note_agent(renewed.await);
+            });
             let went_well = matches!(beaten, Ok(Ok(_)));
             self.note(&record, began, beaten.map_err(|_| ()).map(|done| done.map(drop)));
             sleep(if went_well { settings.heartbeat } else { AGAIN }).await;
+        }
+    }
+
+    /// What is wrong with the agent is said once.
+    fn note_agent(&self, trouble: Option<String>) {
+        let mut last = self.agent.lock();
+        if *last != trouble {
+            match &trouble {
+                Some(why) => tracing::warn!(why, "the agent of the primary hears nothing of us"),
+                None => tracing::info!("the agent of the primary hears of us again"),
+            }
+            *last = trouble;
         }
     }
 
@@ -101,13 +117,13 @@ impl Heart {
     }
 }
 
-/// The agent of the primary hears that whoever keeps the term is well.
-async fn renew<A: Actuator>(actuator: &A, record: &Record) {
-    let Some(agent) = actuator.agent(&record.primary) else { return };
+/// The agent of the primary hears that whoever keeps the term is well; else why it does not.
+async fn renew<A: Actuator>(actuator: &A, record: &Record) -> Option<String> {
+    let agent = actuator.agent(&record.primary)?;
     let of = orders::Name { term: record.term.0, system: record.system };
     match timeout(LIMIT, agent.renew(of)).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(node = &*record.primary, %error, "not renewed"),
-        Err(_) => tracing::warn!(node = &*record.primary, "its agent does not answer"),
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(format!("node {}: {error}", record.primary)),
+        Err(_) => Some(format!("node {}: its agent does not answer", record.primary)),
     }
 }

@@ -10,6 +10,8 @@ use crate::support::{Cluster, cluster};
 use rustix::process::{Pid, Signal, kill_process};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use tidegate::app::connect;
+use tidegate::config;
 use tidegate::net::tls::{Authorities, Connector, ServerMode, ServerSide};
 use tidegate::orders::{Agent, AgentError, Door, How, Name, Source, Why};
 
@@ -132,6 +134,17 @@ async fn an_agent_obeys_the_newest_term_and_whoever_knows_the_token() {
     let companion = Companion::start(&servers, a, "").await;
     let stranger = companion.orders_with("a-guess").status().await.unwrap_err();
     assert!(matches!(stranger, AgentError::Stranger { .. }), "{stranger}");
+    for (token, says) in [(TOKEN, None), ("a-guess", Some("does not know our token"))] {
+        std::fs::write(companion.token(), token).unwrap();
+        let keys = ("failover", "mode = \"manual\"");
+        let text = proxy(&servers).with(keys.0, keys.1).node("a", &companion.keys()).text();
+        let settings = config::parse(&text, "test.toml").unwrap().settings;
+        let reports = connect::look(&settings).await.unwrap();
+        let problems = reports[0].problems().into_iter().map(|problem| problem.says);
+        let of_agents = problems.filter(|says| says.contains("agent")).collect::<Vec<_>>();
+        assert_eq!(of_agents.len(), usize::from(says.is_some()), "{of_agents:?}");
+        assert!(says.is_none_or(|says| of_agents[0].contains(says)), "{of_agents:?}");
+    }
     let agent = companion.orders();
     let system = agent.status().await.unwrap().system;
     let of = |term| Name { term, system };

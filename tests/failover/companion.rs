@@ -67,9 +67,14 @@ impl Companion {
 
     /// For a node in the proxy's configuration.
     pub(crate) fn keys(&self) -> String {
-        let token = self.data.with_file_name(format!("agent-{}.token", self.name()));
-        let (address, token) = (&self.address, token.display());
+        let (address, token) = (&self.address, self.token());
+        let token = token.display();
         format!("agent = {{ url = \"http://{address}\", token_file = \"{token}\" }}")
+    }
+
+    /// The file with the token.
+    pub(crate) fn token(&self) -> PathBuf {
+        self.data.with_file_name(format!("agent-{}.token", self.name()))
     }
 
     fn name(&self) -> &str {

@@ -8,13 +8,14 @@ mod report;
 
 pub use report::{ClusterReport, all_advice, render};
 
-use super::wire;
-use crate::config::{Cluster, Settings};
+use super::{reign, wire};
+use crate::config::{self, AgentDoor, Cluster, Settings};
 use crate::net::tls::Authorities;
 use crate::pg::auth::scram::KeyCache;
 use crate::pg::connect::Node;
 use futures_util::future::join_all;
 use std::sync::Arc;
+use tokio::time::timeout;
 use tokio_postgres::NoTls;
 
 /// One node as it presents itself to the monitor's user.
@@ -65,7 +66,8 @@ pub async fn look(settings: &Settings) -> Result<Vec<ClusterReport>, wire::WireE
         }
         let shared = (&keys, &Arc::default());
         let nodes = wire::nodes(name, cluster, shared, &mut authorities)?;
-        let asked = join_all(nodes.into_iter().map(|node| look_at(node, cluster)));
+        let both = nodes.into_iter().zip(&cluster.nodes);
+        let asked = join_all(both.map(|(node, configured)| look_at(node, configured, cluster)));
         reports.push(async move { ClusterReport { name: name.clone(), nodes: asked.await } });
     }
     let (mut reports, others) =
@@ -80,14 +82,36 @@ pub fn advice_for_machine(settings: &Settings) -> Option<Finding> {
     advice::of_machine(settings.clusters.values(), files)
 }
 
-async fn look_at(node: Arc<Node>, cluster: &Cluster) -> NodeReport {
+async fn look_at(node: Arc<Node>, configured: &config::Node, cluster: &Cluster) -> NodeReport {
     let patience = cluster.pool.connect_timeout;
     let asked = log_in_and_ask(&node, cluster);
-    let facts = match tokio::time::timeout(patience, asked).await {
+    let mut facts = match timeout(patience, asked).await {
         Ok(facts) => facts,
         Err(_) => Err(format!("no answer within {patience:?}")),
     };
+    if let (Ok(facts), Some(door)) = (&mut facts, &configured.agent) {
+        let problem = match timeout(patience, agent_problem(door, facts.system.as_deref())).await {
+            Ok(problem) => problem,
+            Err(_) => Some(format!("its agent gives no answer within {patience:?}")),
+        };
+        facts.problems.extend(problem.map(|says| Finding { says, hint: None }));
+    }
     NodeReport { name: node.name.to_string(), address: node.address.to_string(), facts }
+}
+
+/// Why the agent beside a node of this system would be of no use.
+async fn agent_problem(door: &AgentDoor, system: Option<&str>) -> Option<String> {
+    let agent = match reign::agent(door) {
+        Ok(agent) => agent,
+        Err(error) => return Some(format!("its agent: {error}")),
+    };
+    let status = match agent.status().await {
+        Ok(status) => status,
+        Err(error) => return Some(error.to_string()),
+    };
+    let ours = system.and_then(|system| system.parse::<i64>().ok())?.cast_unsigned();
+    (status.system != ours)
+        .then(|| format!("its agent looks after another database system, {}", status.system))
 }
 
 async fn log_in_and_ask(node: &Node, cluster: &Cluster) -> Result<Facts, String> {
