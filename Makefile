@@ -4,7 +4,7 @@ SEEDS ?= 10000
 FROM ?= 0
 READS ?= 10000000
 RUNS ?= 10
-.PHONY: help setup demo release test bench suites fuzz soak differ staleness leaks failover misroute misroute-mariadb
+.PHONY: help setup demo release test bench suites fuzz soak differ staleness leaks failover misroute misroute-mariadb browser
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
 demo: release ## three PostgreSQL servers, the proxy, a workload, a live view (CHECK=1: scripted, no terminal)
@@ -25,10 +25,13 @@ fuzz: setup ## each fuzz target for SECONDS (60)
 soak: setup ## the load tests of the test suite for SECONDS (60), in a release build
 	@tests/soak $(SECONDS)
 differ: setup ## SEEDS (10000) generated conversations from seed FROM (0) on, direct and through
-	TIDEGATE_TEST_SEEDS=$(SEEDS) TIDEGATE_TEST_SEED=$(FROM) TIDEGATE_TEST_FAILURES=10 \
+	TIDEGATE_TEST_SEEDS=$(SEEDS) TIDEGATE_TEST_SEED=$(FROM) TIDEGATE_TEST_FAILURES=10 TIDEGATE_TEST_STAGES=4 \
 	  cargo test --locked --test differ -- --nocapture generated
 staleness: setup ## READS (10000000) reads at every level while replicas lag, restart and lose their network
-	TIDEGATE_TEST_READS=$(READS) cargo test --release --locked --test staleness -- --nocapture
+	TIDEGATE_TEST_READS=$(READS) TIDEGATE_TEST_READERS=4 cargo test --release --locked --test staleness -- --nocapture
+browser: setup ## the dashboard in headless Chromium, by clicks and keys
+	@tests/setup chromium $$(tests/drivers/needs)
+	@tests/browser/run
 leaks: setup ## 200 clients with states of their own on 5 servers for SECONDS (60)
 	TIDEGATE_TEST_SECONDS=$(SECONDS) cargo test --locked --test leaks -- --nocapture
 failover: setup ## RUNS (10) of each failover and switchover under load: how long writes stand still

@@ -28,6 +28,8 @@ pub struct Counters {
     pub relistened: Counter,
     /// Positions of sessions that a promotion left behind.
     pub lost_positions: Counter,
+    /// How long batches took, waiting and unseen retries included.
+    pub took: Histogram,
     /// How long clients waited for a server connection.
     pub waits: Histogram,
     routed: [Counter; Because::COUNT],

@@ -14,7 +14,7 @@
 //! 4 admin, http  console, metrics, health
 //! 4 pg, mysql    the engines: bytes and session state; they never know each other
 //! 3 dispatch     where work goes and what serves it, free of any protocol
-//! 2 pool route monitor failover backup door, counters above them   decisions and resources, free of any protocol
+//! 2 pool route monitor failover backup door chronicle, counters above them   decisions and resources, free of any protocol
 //! 1 topology sql refusal view registry   values and pure functions, no I/O
 //! 0 net telemetry task secret   no domain words
 //! ```
@@ -22,6 +22,7 @@
 pub mod admin;
 pub mod app;
 pub mod backup;
+pub mod chronicle;
 pub mod config;
 pub mod counters;
 pub mod dispatch;

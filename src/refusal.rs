@@ -47,6 +47,8 @@ pub enum Refusal {
     ForeignPosition,
     #[error("node {node} is no longer the primary")]
     ReignEnded { node: Arc<str> },
+    #[error("cluster {cluster} is disabled by an operator")]
+    Disabled { cluster: Arc<str> },
     #[error("login took longer than {0:?}")]
     LoginTimeout(Duration),
     #[error("too many clients: {what} has its limit of {limit} reached")]

@@ -2,17 +2,50 @@
 
 mod view_fixture;
 
+use futures_util::future::BoxFuture;
 use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tidegate::http::{METRICS, Settings, serve};
-use tidegate::view::Proxy;
+use tidegate::chronicle::Chronicle;
+use tidegate::http::{METRICS, Problem, Settings, Source, serve};
+use tidegate::view::{Proxy, Sample};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use view_fixture::proxy;
+
+/// A proxy that stays as it is.
+struct Fixed {
+    view: Proxy,
+    chronicle: Chronicle,
+}
+
+impl Source for Fixed {
+    fn view(&self) -> Proxy {
+        self.view.clone()
+    }
+    fn samples(&self, after: u64) -> Vec<Sample> {
+        self.chronicle.samples_after(after)
+    }
+    fn sampled(&self) -> watch::Receiver<u64> {
+        self.chronicle.samples()
+    }
+    fn command<'a>(
+        &'a self,
+        operator: &'a str,
+        text: &'a str,
+    ) -> BoxFuture<'a, Result<Value, Problem>> {
+        let operator = operator.split(' ').next().unwrap_or_default();
+        let answer = match text {
+            "WRONG" => Err(Problem { error: "wrong".into(), code: None, hint: None }),
+            _ => Ok(json!({ "done": text, "by": operator })),
+        };
+        Box::pin(async { answer })
+    }
+}
 
 struct Http {
     address: SocketAddr,
@@ -29,7 +62,9 @@ async fn http_with(token: Option<&str>, view: Proxy, recorded: Option<Prometheus
     let address = listener.local_addr().expect("an address");
     let (stop, stopped) = oneshot::channel();
     let settings = Settings { token: token.map(Into::into) };
-    let source = Arc::new(move || view.clone());
+    let source = Arc::new(Fixed { view, chronicle: Chronicle::default() });
+    let sample = source.view.average.clone().expect("one of the fixture");
+    source.chronicle.sample(sample.clone(), sample);
     let task = tokio::spawn(serve(listener, settings, source, recorded, async {
         let _ = stopped.await;
     }));
@@ -39,9 +74,21 @@ async fn http_with(token: Option<&str>, view: Proxy, recorded: Option<Prometheus
 impl Http {
     /// The status, the head and the body of the answer.
     async fn get(&self, path: &str, header: &str) -> (u16, String, String) {
+        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n{header}\r\n"))
+            .await
+    }
+
+    async fn post(&self, path: &str, header: &str, body: &str) -> (u16, String, String) {
+        let length = body.len();
+        self.ask(&format!(
+            "POST {path} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n{header}\r\n{body}"
+        ))
+        .await
+    }
+
+    async fn ask(&self, request: &str) -> (u16, String, String) {
         let mut tcp = TcpStream::connect(self.address).await.expect("a connection");
-        let request =
-            format!("GET {path} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n{header}\r\n");
         tcp.write_all(request.as_bytes()).await.expect("sent");
         let mut text = String::new();
         tcp.read_to_string(&mut text).await.expect("an answer");
@@ -172,4 +219,78 @@ async fn it_stops_when_told_though_a_client_holds_its_connection_open() {
     http.stop.take().unwrap().send(()).unwrap();
     (&mut http.task).await.unwrap().unwrap();
     assert!(TcpStream::connect(http.address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_browser_logs_in_with_the_token_and_its_cookie_alone_changes_nothing() {
+    let http = http(Some("s3cret"), proxy()).await;
+    assert_eq!(http.get("/api/v1/overview", "").await.0, 401);
+    let (status, _, body) = http.post("/api/v1/login", "", "{\"token\":\"guess\"}").await;
+    assert_eq!(status, 401, "{body}");
+    let (status, head, _) = http.post("/api/v1/login", "", "{\"token\":\"s3cret\"}").await;
+    assert_eq!(status, 204);
+    let cookie = head.lines().find_map(|line| line.strip_prefix("set-cookie: ")).expect("a cookie");
+    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+    assert!(!cookie.contains("s3cret"), "{cookie}");
+    let cookie = format!("Cookie: {}\r\n", cookie.split(';').next().expect("a pair"));
+    assert_eq!(http.get("/api/v1/overview", &cookie).await.0, 200);
+    let command = "{\"command\":\"RELOAD\"}";
+    assert_eq!(http.post("/api/v1/command", &cookie, command).await.0, 401);
+    let ours = format!("{cookie}X-Tidegate: test\r\n");
+    let (status, _, body) = http.post("/api/v1/command", &ours, command).await;
+    assert_eq!((status, body.as_str()), (200, "{\"by\":\"http\",\"done\":\"RELOAD\"}"));
+    let wrong = http.post("/api/v1/command", &ours, "{\"command\":\"WRONG\"}").await;
+    assert_eq!((wrong.0, wrong.2.as_str()), (422, "{\"error\":\"wrong\"}"));
+    assert_eq!(http.post("/api/v1/logout", &ours, "{}").await.0, 204);
+    assert_eq!(http.get("/api/v1/overview", &cookie).await.0, 401);
+}
+
+#[tokio::test]
+async fn without_a_token_everyone_here_may_read_and_nobody_may_command() {
+    let http = http(None, proxy()).await;
+    let (status, _, body) = http.get("/api/v1/overview", "").await;
+    let overview: Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!((status, &overview["may_command"]), (200, &json!(false)));
+    assert_eq!(overview["clusters"][0]["nodes"][1]["staleness_seconds"], json!(0.012));
+    let (status, _, body) =
+        http.post("/api/v1/command", "X-Tidegate: t\r\n", "{\"command\":\"RELOAD\"}").await;
+    assert!(status == 403 && body.contains("http.token"), "{status} {body}");
+    assert_eq!(http.post("/api/v1/login", "", "{\"token\":\"\"}").await.0, 403);
+}
+
+#[tokio::test]
+async fn the_live_stream_begins_with_all_samples_and_ends_with_the_server() {
+    let mut http = http(None, proxy()).await;
+    let mut tcp = TcpStream::connect(http.address).await.expect("a connection");
+    tcp.write_all(b"GET /api/v1/live HTTP/1.1\r\nHost: t\r\n\r\n").await.expect("sent");
+    let mut seen = String::new();
+    while !seen.contains("\"samples\":[") {
+        let mut chunk = [0; 4096];
+        let read = tcp.read(&mut chunk).await.expect("an answer");
+        assert!(read > 0, "{seen}");
+        seen.push_str(&String::from_utf8_lossy(&chunk[..read]));
+    }
+    assert!(seen.contains("content-type: text/event-stream"), "{seen}");
+    http.stop.take().expect("running").send(()).expect("it runs");
+    tcp.read_to_string(&mut seen).await.expect("an end");
+    http.task.await.expect("no panic").expect("no error");
+    assert!(seen.contains("\"p99_seconds\":0.001024"), "{seen}");
+}
+
+#[tokio::test]
+async fn the_dashboard_is_open_to_all_and_loads_nothing_from_elsewhere() {
+    let http = http(Some("s3cret"), proxy()).await;
+    for (path, kind) in
+        [("/", "text/html"), ("/style.css", "text/css"), ("/script.js", "text/javascript")]
+    {
+        let (status, head, body) = http.get(path, "").await;
+        assert_eq!(status, 200, "{path}");
+        assert!(head.contains(&format!("content-type: {kind}")), "{head}");
+        assert!(head.contains("frame-ancestors 'none'"), "{head}");
+        let links = body.match_indices("http").map(|(at, _)| &body[at..]);
+        for link in links.filter(|link| link.starts_with("http://") || link.starts_with("https://"))
+        {
+            assert!(link.starts_with("http://www.w3.org/"), "{path}: {}", &link[..40]);
+        }
+    }
 }

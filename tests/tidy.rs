@@ -21,6 +21,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("backup", 2),
     ("lab", 2),
     ("door", 2),
+    ("chronicle", 2),
     ("counters", 3),
     ("dispatch", 4),
     ("pg", 5),

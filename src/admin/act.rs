@@ -19,6 +19,29 @@ pub(super) const ACTIONS: &[Action] = &[
         help: "let running transactions finish and new ones wait",
     },
     Action { name: "RESUME", usage: "RESUME [cluster]", help: "go on after PAUSE" },
+    Action {
+        name: "RECONNECT",
+        usage: "RECONNECT [cluster]",
+        help: "close server connections as they become free, and open new ones",
+    },
+    Action {
+        name: "WAIT_CLOSE",
+        usage: "WAIT_CLOSE [cluster]",
+        help: "wait until the connections of before RECONNECT are closed",
+    },
+    Action { name: "DISABLE", usage: "DISABLE <cluster>", help: "let no new client in" },
+    Action { name: "ENABLE", usage: "ENABLE <cluster>", help: "let new clients in again" },
+    Action {
+        name: "DRAIN",
+        usage: "DRAIN <cluster>.<node>",
+        help: "send no new reads to a replica, and wait until it does nothing any more",
+    },
+    Action { name: "UNDRAIN", usage: "UNDRAIN <cluster>.<node>", help: "send reads there again" },
+    Action {
+        name: "SET",
+        usage: "SET <key> = <value>",
+        help: "change what needs no restart, until the next RELOAD",
+    },
     Action { name: "KILL", usage: "KILL <client id>", help: "close a client's connection" },
     Action {
         name: "SWITCHOVER",
@@ -73,6 +96,32 @@ pub(super) async fn act(command: &Command, control: &dyn Control) -> Result<Opti
             control.resume(cluster.as_deref()).map_err(|e| Failure::error(INTERNAL, e))?;
             Done::just("RESUME")
         }
+        Command::Reconnect(cluster) => {
+            known(cluster.as_deref(), control)?;
+            control.reconnect(cluster.as_deref()).map_err(|e| Failure::error(INTERNAL, e))?;
+            Done::just("RECONNECT")
+        }
+        Command::WaitClose(cluster) => {
+            known(cluster.as_deref(), control)?;
+            let closed = control.wait_close(cluster.as_deref()).await;
+            closed.map_err(|e| Failure::error(INTERNAL, e))?;
+            Done::just("WAIT_CLOSE")
+        }
+        Command::Admit(cluster, admits) => {
+            known(Some(cluster), control)?;
+            control.admit(cluster, *admits).map_err(|e| Failure::error(INTERNAL, e))?;
+            Done::just(if *admits { "ENABLE" } else { "DISABLE" })
+        }
+        Command::Drain(cluster, node, drained) => {
+            known(Some(cluster), control)?;
+            let done = control.drain_node(cluster, node, *drained).await;
+            done.map_err(|e| Failure::error(NOT_NOW, e).hint("SHOW NODES has the nodes."))?;
+            Done::just(if *drained { "DRAIN" } else { "UNDRAIN" })
+        }
+        Command::Set(key, value) => {
+            let set = control.set(key, value).map_err(|e| Failure::error(CONFIG, e))?;
+            Done { tag: "SET", notices: notices(&set) }
+        }
         Command::Kill(client) if control.kill(*client) => Done::just("KILL"),
         Command::Kill(client) => {
             let text = format!("there is no client {client}");
@@ -96,12 +145,12 @@ pub(super) async fn act(command: &Command, control: &dyn Control) -> Result<Opti
             Done::just("SHUTDOWN")
         }
         Command::Ignored(tag) => Done::just(tag),
-        Command::Show(_) | Command::Begin | Command::End(_) => return Ok(None),
+        Command::Show(..) | Command::Begin | Command::End(_) => return Ok(None),
     };
     Ok(Some(done))
 }
 
-fn tag(wanted: &Wanted) -> &'static str {
+pub(super) fn tag(wanted: &Wanted) -> &'static str {
     match wanted {
         Wanted::Switchover { .. } => "SWITCHOVER",
         Wanted::Failover { .. } => "FAILOVER",

@@ -2,15 +2,26 @@
 
 use super::act::{ACTIONS, Action};
 use super::failure::{Failure, SYNTAX};
+use super::select::{self, Select};
 use super::show::{SHOWS, Show};
 use crate::failover::Wanted;
+use std::fmt;
 
 #[derive(Clone, Debug)]
 pub(super) enum Command {
-    Show(&'static Show),
+    Show(&'static Show, Select),
     Reload,
     Pause(Option<String>),
     Resume(Option<String>),
+    /// Server connections are replaced, all or those of one cluster.
+    Reconnect(Option<String>),
+    WaitClose(Option<String>),
+    /// Whether new clients of the cluster are let in.
+    Admit(String, bool),
+    /// Whether new reads go to this node of this cluster.
+    Drain(String, String, bool),
+    /// A key of the configuration, and its new value.
+    Set(String, String),
     Kill(u64),
     /// What is wanted of the primary of this cluster; only in words, if the last is true.
     Reign(String, Wanted, bool),
@@ -22,6 +33,44 @@ pub(super) enum Command {
     End(&'static str),
     /// Drivers tidy up and set things on their own; it means nothing here, and this is its tag.
     Ignored(&'static str),
+}
+
+/// As an operator would write it.
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = |cluster: &Option<String>| {
+            cluster.as_ref().map(|cluster| format!(" {cluster}")).unwrap_or_default()
+        };
+        match self {
+            Command::Show(show, _) => write!(f, "SHOW {show:?}"),
+            Command::Reload => f.write_str("RELOAD"),
+            Command::Pause(cluster) => write!(f, "PAUSE{}", of(cluster)),
+            Command::Resume(cluster) => write!(f, "RESUME{}", of(cluster)),
+            Command::Reconnect(cluster) => write!(f, "RECONNECT{}", of(cluster)),
+            Command::WaitClose(cluster) => write!(f, "WAIT_CLOSE{}", of(cluster)),
+            Command::Admit(cluster, true) => write!(f, "ENABLE {cluster}"),
+            Command::Admit(cluster, false) => write!(f, "DISABLE {cluster}"),
+            Command::Drain(cluster, node, true) => write!(f, "DRAIN {cluster}.{node}"),
+            Command::Drain(cluster, node, false) => write!(f, "UNDRAIN {cluster}.{node}"),
+            Command::Set(key, value) => write!(f, "SET {key} = {value}"),
+            Command::Kill(client) => write!(f, "KILL {client}"),
+            Command::Reign(cluster, wanted, dry) => {
+                let (to, force) = match wanted {
+                    Wanted::Switchover { to } => (to.as_ref(), false),
+                    Wanted::Failover { to, vouched } => (to.as_ref(), vouched.is_some()),
+                    Wanted::Unlatch => (None, false),
+                };
+                write!(f, "{} {cluster}", super::act::tag(wanted))?;
+                to.map_or(Ok(()), |to| write!(f, " TO {to}"))?;
+                f.write_str(if force { " FORCE" } else { "" })?;
+                f.write_str(if *dry { " DRY RUN" } else { "" })
+            }
+            Command::Backup(cluster) => write!(f, "BACKUP {cluster}"),
+            Command::Shutdown => f.write_str("SHUTDOWN"),
+            Command::Begin => f.write_str("BEGIN"),
+            Command::End(tag) | Command::Ignored(tag) => f.write_str(tag),
+        }
+    }
 }
 
 /// Session parameters that drivers set without being asked.
@@ -53,7 +102,7 @@ pub(super) struct Word {
 }
 
 impl Word {
-    fn keyword(&self) -> String {
+    pub(super) fn keyword(&self) -> String {
         if self.quoted { format!("{:?}", self.text) } else { self.text.to_ascii_uppercase() }
     }
 }
@@ -62,19 +111,23 @@ fn command(words: &[Word]) -> Result<Command, Failure> {
     let keywords: Vec<String> = words.iter().map(Word::keyword).collect();
     let keywords: Vec<&str> = keywords.iter().map(String::as_str).collect();
     match keywords[..] {
-        ["SHOW", name] => {
-            let found = SHOWS.iter().find(|show| show.name == name);
-            found.map(Command::Show).ok_or_else(|| unknown(&keywords))
-        }
-        ["HELP"] => {
-            let help = SHOWS.iter().find(|show| show.name == "HELP");
-            help.map(Command::Show).ok_or_else(|| unknown(&keywords))
-        }
+        ["SHOW", name, ..] => show(name, &words[2..]).unwrap_or_else(|| Err(unknown(&keywords))),
+        ["HELP"] => show("HELP", &[]).unwrap_or_else(|| Err(unknown(&keywords))),
         ["RELOAD"] => Ok(Command::Reload),
         ["PAUSE"] => Ok(Command::Pause(None)),
         ["PAUSE", _] => Ok(Command::Pause(Some(words[1].text.clone()))),
         ["RESUME"] => Ok(Command::Resume(None)),
         ["RESUME", _] => Ok(Command::Resume(Some(words[1].text.clone()))),
+        ["RECONNECT"] => Ok(Command::Reconnect(None)),
+        ["RECONNECT", _] => Ok(Command::Reconnect(Some(words[1].text.clone()))),
+        ["WAIT_CLOSE"] => Ok(Command::WaitClose(None)),
+        ["WAIT_CLOSE", _] => Ok(Command::WaitClose(Some(words[1].text.clone()))),
+        ["DISABLE", _] => Ok(Command::Admit(words[1].text.clone(), false)),
+        ["ENABLE", _] => Ok(Command::Admit(words[1].text.clone(), true)),
+        ["DRAIN", _] => node(&words[1]).map(|(cluster, node)| Command::Drain(cluster, node, true)),
+        ["UNDRAIN", _] => {
+            node(&words[1]).map(|(cluster, node)| Command::Drain(cluster, node, false))
+        }
         ["KILL", _] => words[1].text.parse().map(Command::Kill).map_err(|_| {
             let text = format!("{:?} is not the id of a client", words[1].text);
             Failure::error(SYNTAX, text).hint("Usage: KILL <id>, with an id of SHOW CLIENTS.")
@@ -91,14 +144,28 @@ fn command(words: &[Word]) -> Result<Command, Failure> {
         ["DEALLOCATE", ..] => Ok(Command::Ignored("DEALLOCATE")),
         ["RESET", ..] => Ok(Command::Ignored("RESET")),
         ["DISCARD", "ALL"] => Ok(Command::Ignored("DISCARD ALL")),
-        ["SET", ..] => Err(Failure::error(SYNTAX, "nothing can be set here")
-            .hint("Change the configuration file, then RELOAD.")),
+        ["SET", _, "=" | "TO", _] => Ok(Command::Set(words[1].text.clone(), words[3].text.clone())),
         [first, ..] => match ACTIONS.iter().find(|action| action.name == first) {
             Some(action) => Err(usage(action)),
             None => Err(unknown(&keywords)),
         },
         [] => Err(unknown(&keywords)),
     }
+}
+
+/// `orders.b`: a node of a cluster.
+fn node(word: &Word) -> Result<(String, String), Failure> {
+    match word.text.rsplit_once('.') {
+        Some((cluster, node)) => Ok((cluster.to_owned(), node.to_owned())),
+        None => Err(Failure::error(SYNTAX, format!("{:?} names no node", word.text))
+            .hint("Say <cluster>.<node>, as SHOW NODES has them.")),
+    }
+}
+
+/// `None`: there is no such list.
+fn show(name: &str, rest: &[Word]) -> Option<Result<Command, Failure>> {
+    let show = SHOWS.iter().find(|show| show.name == name)?;
+    Some(select::parse(rest, show.columns).map(|select| Command::Show(show, select)))
 }
 
 pub(super) fn usage(action: &Action) -> Failure {
@@ -149,6 +216,12 @@ fn split(text: &str) -> Result<Vec<Vec<Word>>, Failure> {
     Ok(statements)
 }
 
+/// The words of one statement.
+#[cfg(test)]
+pub(super) fn words(text: &str) -> Result<Vec<Word>, Failure> {
+    Ok(split(text)?.remove(0))
+}
+
 /// Comments nest, as in PostgreSQL.
 fn after_comment(inside: &str) -> Result<&str, Failure> {
     let (mut depth, mut rest) = (1, inside);
@@ -177,10 +250,15 @@ fn word(rest: &str, first: char) -> Result<(Word, &str), Failure> {
         let end = inside.find(first).ok_or_else(|| unterminated("quoted text"))?;
         return Ok((Word { text: inside[..end].to_string(), quoted: true }, &inside[end + 1..]));
     }
-    if first == '=' || first == ',' {
-        return Ok((Word { text: first.to_string(), quoted: false }, &rest[1..]));
+    if first == ',' {
+        return Ok((Word { text: ",".to_owned(), quoted: false }, &rest[1..]));
     }
-    let stop = |c: char| c.is_whitespace() || ";'\"=,".contains(c);
+    const OPERATORS: &str = "=<>!";
+    if OPERATORS.contains(first) {
+        let end = rest.find(|c| !OPERATORS.contains(c)).unwrap_or(rest.len());
+        return Ok((Word { text: rest[..end].to_string(), quoted: false }, &rest[end..]));
+    }
+    let stop = |c: char| c.is_whitespace() || ";'\",".contains(c) || OPERATORS.contains(c);
     let mut end = rest.find(stop).unwrap_or(rest.len());
     for comment in ["--", "/*"] {
         end = rest[..end].find(comment).unwrap_or(end);
@@ -237,6 +315,12 @@ mod tests {
     }
 
     #[test]
+    fn a_node_is_named_with_its_cluster() {
+        assert_eq!(shown("DRAIN orders.b"), "[Drain(\"orders\", \"b\", true)]");
+        assert_eq!(parse("UNDRAIN b").expect_err("wrong").parts().1, "\"b\" names no node");
+    }
+
+    #[test]
     fn wrong_arguments_are_answered_with_the_usage() {
         let usage = |text| parse(text).expect_err("wrong").parts().2.to_string();
         assert_eq!(usage("KILL"), "Usage: KILL <client id>");
@@ -251,7 +335,11 @@ mod tests {
             "[Ignored(\"SET\"), Begin, End(\"COMMIT\")]"
         );
         assert_eq!(shown("DEALLOCATE ALL"), "[Ignored(\"DEALLOCATE\")]");
-        assert!(parse("SET pool_size = 4").is_err());
+        assert_eq!(
+            shown("SET clusters.orders.pool.size = 4"),
+            "[Set(\"clusters.orders.pool.size\", \"4\")]"
+        );
+        assert!(parse("SET pool_size").is_err());
         assert!(parse("SHOW 'NODES").is_err());
         assert!(parse("/* SHOW NODES").is_err());
     }

@@ -1,9 +1,11 @@
 //! Why a command or a connection is refused, as the client reads it.
 
 use pgwire::error::{ErrorInfo, PgWireError};
+use thiserror::Error;
 
 /// An error with its SQLSTATE and what to do about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{message}")]
 pub(super) struct Failure {
     fatal: bool,
     code: &'static str,
@@ -12,6 +14,7 @@ pub(super) struct Failure {
 }
 
 pub(super) const SYNTAX: &str = "42601";
+pub(super) const UNDEFINED_COLUMN: &str = "42703";
 pub(super) const UNDEFINED_OBJECT: &str = "42704";
 pub(super) const NOT_SUPPORTED: &str = "0A000";
 pub(super) const CONFIG: &str = "F0000";

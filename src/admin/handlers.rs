@@ -1,7 +1,7 @@
 //! Commands behind pgwire's handlers: both protocols end in the same `run`.
 
-use super::act::act;
 use super::command::{self, Command};
+use super::execute::carry_out;
 use super::failure::{Failure, NOT_SUPPORTED};
 use super::{Control, table};
 use async_trait::async_trait;
@@ -43,21 +43,18 @@ impl Commands {
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
         match what {
-            Command::Show(show) => {
+            Command::Show(show, select) => {
                 let fields = table::fields(show.columns, format)?;
-                let rows = (show.rows)(&self.control.view());
+                let rows = select.apply((show.rows)(&self.control.view()));
                 return Ok(Response::Query(table::response(fields, rows)?));
             }
             Command::Begin => return Ok(Response::TransactionStart(Tag::new("BEGIN"))),
             Command::End(tag) => return Ok(Response::TransactionEnd(Tag::new(tag))),
-            Command::Ignored(_) => {}
-            changing => {
-                let user = client.metadata().get(METADATA_USER).map_or("", String::as_str);
-                let peer = client.socket_addr();
-                tracing::info!(command = ?changing, user, %peer, "console command");
-            }
+            _ => {}
         }
-        let Some(done) = act(what, self.control.as_ref()).await? else {
+        let user = client.metadata().get(METADATA_USER).map_or("", String::as_str);
+        let operator = format!("{user} ({})", client.socket_addr());
+        let Some(done) = carry_out(self.control.as_ref(), &operator, what).await? else {
             return Ok(Response::EmptyQuery);
         };
         for text in done.notices {
@@ -171,7 +168,7 @@ impl QueryParser for Parser {
         command: &Command,
         format: Option<&Format>,
     ) -> PgWireResult<Vec<FieldInfo>> {
-        let Command::Show(show) = command else { return Ok(Vec::new()) };
+        let Command::Show(show, _) = command else { return Ok(Vec::new()) };
         Ok(table::fields(show.columns, format.unwrap_or(&Format::UnifiedText))?)
     }
 }

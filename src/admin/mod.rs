@@ -9,6 +9,7 @@
 
 mod act;
 mod command;
+mod execute;
 mod failure;
 mod frames;
 mod guard;
@@ -16,10 +17,12 @@ mod handlers;
 mod login;
 mod prelude;
 mod reign;
+mod select;
 mod session;
 mod show;
 mod table;
 
+pub use execute::{Refused, execute};
 pub use login::{Credentials, VerifierError};
 
 use crate::failover::{Answer, Wanted};
@@ -59,6 +62,23 @@ pub trait Control: Send + Sync + 'static {
     /// New transactions of the cluster (`None`: of all) wait from now on; resolves when none runs.
     fn pause<'a>(&'a self, cluster: Option<&'a str>) -> BoxFuture<'a, Result<(), String>>;
     fn resume(&self, cluster: Option<&str>) -> Result<(), String>;
+    /// Server connections are closed as they become free.
+    fn reconnect(&self, cluster: Option<&str>) -> Result<(), String>;
+    /// Resolves when no connection is left that was open at the last `reconnect`.
+    fn wait_close<'a>(&'a self, cluster: Option<&'a str>) -> BoxFuture<'a, Result<(), String>>;
+    /// Whether new clients of the cluster are let in.
+    fn admit(&self, cluster: &str, admits: bool) -> Result<(), String>;
+    /// Whether new reads go to the node; if not, resolves when it does nothing any more.
+    fn drain_node<'a>(
+        &'a self,
+        cluster: &'a str,
+        node: &'a str,
+        drained: bool,
+    ) -> BoxFuture<'a, Result<(), String>>;
+    /// Changes a key of the configuration that needs no restart, until the next reload.
+    fn set(&self, key: &str, value: &str) -> Result<Reloaded, String>;
+    /// Notes what an operator did: who, the command, and why it failed.
+    fn note(&self, operator: &str, command: &str, failed: Option<&str>);
     /// Changes the primary of a cluster, or says what would be done (`dry`). The answer's lines are
     /// for people.
     fn reign<'a>(&'a self, cluster: &'a str, wanted: Wanted, dry: bool) -> BoxFuture<'a, Answer>;

@@ -14,6 +14,14 @@ pub(super) enum Column {
     Int(&'static str),
 }
 
+impl Column {
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Column::Text(name) | Column::Int(name) => name,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Cell {
     Text(String),

@@ -3,23 +3,28 @@
 use super::backup::Keepers;
 use super::reign::Reigns;
 use super::{picture, wire};
-use crate::admin::{Control, Reloaded};
+use crate::admin::{self, Control, Reloaded};
+use crate::chronicle::Chronicle;
 use crate::config::{self, Config};
+use crate::dispatch::Dispatch;
 use crate::failover::{Answer, Wanted};
+use crate::http;
 use crate::monitor::Handle;
 use crate::mysql;
 use crate::net::tls::Authorities;
 use crate::pg::cluster::Cluster;
 use crate::pg::engine::Engine;
-use crate::topology::NodeView;
-use crate::view;
+use crate::pool::Upkeep;
+use crate::topology::{NodeId, NodeView, Role};
+use crate::view::{self, EventKind};
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
-use tokio::sync::Notify;
+use std::time::{Duration, Instant, SystemTime};
+use tokio::sync::{Notify, watch};
 
 /// The running proxy in the hands of an operator.
 pub struct Console {
@@ -30,9 +35,12 @@ pub struct Console {
     pub(super) reigns: Reigns,
     /// Where there are backups.
     pub(super) backups: Keepers,
+    pub chronicle: Chronicle,
     pub listening: Vec<(&'static str, SocketAddr)>,
     pub started: (SystemTime, Instant),
     config: Mutex<Config>,
+    /// When the connections of a cluster were last to be replaced.
+    reconnected: Mutex<BTreeMap<Arc<str>, Instant>>,
     path: PathBuf,
     stop: Notify,
 }
@@ -52,9 +60,11 @@ impl Console {
             mysql,
             reigns,
             backups,
+            chronicle: Chronicle::default(),
             listening,
             started: (SystemTime::now(), Instant::now()),
             config: Mutex::new(config),
+            reconnected: Mutex::default(),
             path: path.to_owned(),
             stop: Notify::new(),
         }
@@ -135,6 +145,18 @@ impl Console {
         Ok(())
     }
 
+    fn change_to(&self, next: Config, restart: Restart) -> Result<Reloaded, String> {
+        let mut now = self.config.lock();
+        let changes = config::diff(&now, &next);
+        if let (Restart::Refused, Some(change)) = (restart, changes.needs_restart.first()) {
+            return Err(format!("{} changes only with a restart", change.key));
+        }
+        self.apply(&next, &changes)?;
+        *now = next;
+        let keys = |list: &[config::Change]| list.iter().map(|c| c.key.clone()).collect();
+        Ok(Reloaded { changed: keys(&changes.live), needs_restart: keys(&changes.needs_restart) })
+    }
+
     fn configured<'a>(
         &'a self,
         settings: &'a config::Settings,
@@ -142,6 +164,17 @@ impl Console {
         let clusters = self.engine.clusters.iter();
         clusters.filter_map(|c| Some((c, settings.clusters.get(&*c.name)?)))
     }
+}
+
+/// How often a command that waits looks again.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// What becomes of changes that need a restart.
+#[derive(Clone, Copy)]
+enum Restart {
+    /// They are told, and wait for it.
+    Allowed,
+    Refused,
 }
 
 /// A cluster of one of the engines.
@@ -158,17 +191,33 @@ impl Either {
         }
     }
 
-    async fn pause(&self) {
+    /// The part that is the same for both.
+    fn dispatch(&self) -> &Dispatch {
         match self {
-            Either::Postgres(cluster) => cluster.pause().await,
-            Either::Mysql(cluster) => cluster.pause().await,
+            Either::Postgres(cluster) => cluster,
+            Either::Mysql(cluster) => cluster,
         }
     }
 
-    fn resume(&self) {
+    fn pools(&self) -> Vec<(NodeId, Arc<dyn Upkeep>)> {
         match self {
-            Either::Postgres(cluster) => cluster.resume(),
-            Either::Mysql(cluster) => cluster.resume(),
+            Either::Postgres(cluster) => cluster.upkeep(),
+            Either::Mysql(cluster) => cluster.upkeep(),
+        }
+    }
+
+    /// Server connections that are older than this.
+    fn older_than(&self, instant: Instant, console: &Console) -> usize {
+        let of = self.name();
+        match self {
+            Either::Postgres(_) => {
+                let all = console.engine.servers.all();
+                all.iter().filter(|s| s.cluster == *of && s.since < instant).count()
+            }
+            Either::Mysql(_) => {
+                let all = console.mysql.servers.all();
+                all.iter().filter(|s| s.cluster == *of && s.since < instant).count()
+            }
         }
     }
 }
@@ -182,6 +231,34 @@ fn weights(monitor: &Handle, configured: &config::Cluster) -> Vec<u32> {
     monitor.snapshot().nodes.iter().map(weight).collect()
 }
 
+impl http::Source for Console {
+    fn view(&self) -> view::Proxy {
+        picture::draw(self)
+    }
+
+    fn samples(&self, after: u64) -> Vec<view::Sample> {
+        self.chronicle.samples_after(after)
+    }
+
+    fn sampled(&self) -> watch::Receiver<u64> {
+        self.chronicle.samples()
+    }
+
+    fn command<'a>(
+        &'a self,
+        operator: &'a str,
+        text: &'a str,
+    ) -> BoxFuture<'a, Result<serde_json::Value, http::Problem>> {
+        Box::pin(async move {
+            let done = admin::execute(self, operator, text).await;
+            done.map_err(|refused| {
+                let admin::Refused { code, message, hint } = refused;
+                http::Problem { error: message, code: Some(code), hint }
+            })
+        })
+    }
+}
+
 impl Control for Console {
     fn view(&self) -> view::Proxy {
         picture::draw(self)
@@ -189,25 +266,96 @@ impl Control for Console {
 
     fn reload(&self) -> Result<Reloaded, String> {
         let next = config::load(&self.path).map_err(|problems| problems.to_string())?;
-        let mut now = self.config.lock();
-        let changes = config::diff(&now, &next);
-        self.apply(&next, &changes)?;
-        *now = next;
-        let keys = |list: &[config::Change]| list.iter().map(|c| c.key.clone()).collect();
-        Ok(Reloaded { changed: keys(&changes.live), needs_restart: keys(&changes.needs_restart) })
+        self.change_to(next, Restart::Allowed)
     }
 
     fn pause<'a>(&'a self, cluster: Option<&'a str>) -> BoxFuture<'a, Result<(), String>> {
         Box::pin(async move {
             let clusters = self.clusters(cluster)?;
-            futures_util::future::join_all(clusters.iter().map(|c| c.pause())).await;
+            let paused = clusters.iter().map(|cluster| {
+                let lent = || cluster.pools().iter().map(|(_, pool)| pool.counts().lent).sum();
+                cluster.dispatch().pause_until(lent)
+            });
+            futures_util::future::join_all(paused).await;
             Ok(())
         })
     }
 
     fn resume(&self, cluster: Option<&str>) -> Result<(), String> {
-        self.clusters(cluster)?.iter().for_each(|c| c.resume());
+        self.clusters(cluster)?.iter().for_each(|c| c.dispatch().resume());
         Ok(())
+    }
+
+    fn reconnect(&self, cluster: Option<&str>) -> Result<(), String> {
+        let clusters = self.clusters(cluster)?;
+        for cluster in &clusters {
+            self.reconnected.lock().insert(cluster.name().clone(), Instant::now());
+            cluster.pools().iter().for_each(|(_, pool)| pool.retire_all());
+        }
+        Ok(())
+    }
+
+    fn wait_close<'a>(&'a self, cluster: Option<&'a str>) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(async move {
+            for cluster in self.clusters(cluster)? {
+                let Some(since) = self.reconnected.lock().get(cluster.name()).copied() else {
+                    continue;
+                };
+                while cluster.older_than(since, self) > 0 {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn admit(&self, cluster: &str, admits: bool) -> Result<(), String> {
+        self.clusters(Some(cluster))?.iter().for_each(|c| c.dispatch().disable(!admits));
+        Ok(())
+    }
+
+    fn drain_node<'a>(
+        &'a self,
+        cluster: &'a str,
+        node: &'a str,
+        drained: bool,
+    ) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(async move {
+            for cluster in self.clusters(Some(cluster))? {
+                let monitor = &cluster.dispatch().monitor;
+                let seen = monitor.snapshot();
+                let Some(found) = seen.nodes.iter().find(|n| *n.name == *node) else {
+                    return Err(format!("cluster {} has no node {node:?}", seen.cluster));
+                };
+                if drained && found.role == Role::Primary {
+                    return Err(format!("{node} is the primary: make another one that first"));
+                }
+                monitor.drain(found.id, drained).await;
+                let busy = || {
+                    let pools = cluster.pools();
+                    let mine = pools.iter().filter(|(id, _)| *id == found.id);
+                    mine.map(|(_, pool)| pool.counts().lent).sum::<usize>()
+                };
+                while drained && busy() > 0 {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn set(&self, key: &str, value: &str) -> Result<Reloaded, String> {
+        let next = config::load_with(&self.path, key, value).map_err(|e| e.to_string())?;
+        self.change_to(next, Restart::Refused)
+    }
+
+    fn note(&self, operator: &str, command: &str, failed: Option<&str>) {
+        tracing::info!(target: "tidegate::audit", operator, command, failed, "console command");
+        let what = match failed {
+            None => format!("{command}, by {operator}"),
+            Some(why) => format!("{command}, by {operator}: {why}"),
+        };
+        self.chronicle.note_of_proxy(EventKind::Operator, what);
     }
 
     fn reign<'a>(&'a self, cluster: &'a str, wanted: Wanted, dry: bool) -> BoxFuture<'a, Answer> {

@@ -10,5 +10,7 @@ mod notify;
 mod picture;
 mod reign;
 pub mod run;
+mod sampling;
+mod screen;
 mod upkeep;
 mod wire;

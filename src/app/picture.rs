@@ -36,6 +36,7 @@ pub(super) fn draw(console: &Console) -> view::Proxy {
             monitor: &cluster.monitor,
             pool: &pool,
             paused: cluster.is_paused(),
+            disabled: cluster.is_disabled(),
         };
         proxy.clusters.push(cluster_view(&seen, "postgres", cluster.databases.as_deref()));
         proxy.stats.push(stats(&cluster.name, &cluster.counters));
@@ -52,6 +53,9 @@ pub(super) fn draw(console: &Console) -> view::Proxy {
     let kept = engine.clusters.iter().filter_map(|c| Some((c, console.backups.get(&c.name)?)));
     proxy.backups = kept.map(|(cluster, kept)| backups::backups(cluster, kept)).collect();
     mysql::add(&mut proxy, console);
+    proxy.events = console.chronicle.events_after(0);
+    proxy.latest = console.chronicle.latest();
+    proxy.average = console.chronicle.average();
     proxy.clients.sort_by_key(|c| c.id);
     proxy.servers.sort_by_key(|s| s.id);
     proxy
@@ -86,6 +90,7 @@ struct Seen<'a> {
     monitor: &'a Handle,
     pool: &'a pool::Settings,
     paused: bool,
+    disabled: bool,
 }
 
 fn cluster_view(cluster: &Seen<'_>, engine: &str, databases: Option<&[Arc<str>]>) -> view::Cluster {
@@ -98,6 +103,7 @@ fn cluster_view(cluster: &Seen<'_>, engine: &str, databases: Option<&[Arc<str>]>
         primary: seen.primary().map(|node| node.name.clone()),
         epoch: seen.epoch,
         paused: cluster.paused,
+        disabled: cluster.disabled,
         databases: databases.map_or_else(|| vec!["*".into()], <[Arc<str>]>::to_vec),
         limits: PoolLimits {
             mode: mode_name(pool.mode).into(),
@@ -113,6 +119,7 @@ fn cluster_view(cluster: &Seen<'_>, engine: &str, databases: Option<&[Arc<str>]>
 fn node(node: &NodeView, now: Instant) -> view::Node {
     let reason = match &node.role {
         Role::Unknown(why) => Some(why.clone()),
+        _ if node.drained => Some("drained by an operator".into()),
         _ => node.trouble.clone(),
     };
     view::Node {
@@ -161,6 +168,7 @@ fn stats(cluster: &Arc<str>, counters: &Counters) -> view::Stats {
         queries: counters.queries.get(),
         bytes_received: counters.received.get(),
         bytes_sent: counters.sent.get(),
+        took: counters.took.distribution(),
         wait: counters.waits.distribution(),
         errors: counters.refused.counts(),
         routed: counters.routes().map(|(name, n)| (name.to_owned(), n)).collect(),

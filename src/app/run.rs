@@ -126,6 +126,8 @@ impl Proxy {
             let (name, cluster) = (format!("catalogs {}", cluster.name), cluster.clone());
             tasks.spawn(name, |stop| cluster.keep_catalogs(stop));
         }
+        tasks.spawn("samples", |stop| super::sampling::sample(console.clone(), stop));
+        tasks.spawn("events", |stop| super::sampling::follow_events(console.clone(), stop));
         tasks.spawn("role changes", |stop| super::upkeep::follow_roles(console.clone(), stop));
         if let Some(listener) = open.console {
             let (settings, control) = (console_settings(&settings)?, console.clone());
@@ -139,8 +141,7 @@ impl Proxy {
         }
         if let Some(listener) = open.http {
             let token = settings.http.token.as_ref().map(|t| t.expose().into());
-            let source = console.clone();
-            let source: http::Source = Arc::new(move || admin::Control::view(&*source));
+            let source: Arc<dyn http::Source> = console.clone();
             desks.spawn("http", |mut stop| async move {
                 let settings = http::Settings { token };
                 let stopped = async move { stop.stopped().await };

@@ -2,6 +2,7 @@
 
 use super::control::Console;
 use crate::monitor::Handle;
+use crate::pool::Upkeep;
 use crate::task::Stop;
 use crate::topology::{NodeId, Role, Snapshot};
 use std::sync::Arc;
@@ -16,12 +17,9 @@ pub(super) async fn tend_pools(console: Arc<Console>, mut stop: Stop) {
             () = stop.stopped() => return,
             _ = tick.tick() => {}
         }
-        for pools in console.engine.clusters.iter().flat_map(|cluster| cluster.all_pools()) {
-            pools.nodes.iter().for_each(|pool| pool.tend());
-        }
-        for pools in console.mysql.clusters.iter().flat_map(|cluster| cluster.all_pools()) {
-            pools.nodes.iter().for_each(|pool| pool.tend());
-        }
+        let postgres = console.engine.clusters.iter().flat_map(|cluster| cluster.upkeep());
+        let mysql = console.mysql.clusters.iter().flat_map(|cluster| cluster.upkeep());
+        postgres.chain(mysql).for_each(|(_, pool)| pool.tend());
     }
 }
 
@@ -32,20 +30,14 @@ pub(super) async fn follow_roles(console: Arc<Console>, stop: Stop) {
         let (engine, name) = (console.engine.clone(), cluster.name.clone());
         let wake = move |node| engine.wake_clients_of(&name, node);
         let pools = cluster.clone();
-        let retire = move |node: NodeId| {
-            let all = pools.all_pools();
-            all.iter().for_each(|pools| pools.nodes[usize::from(node.0)].retire_all());
-        };
+        let retire = move |node| retire_pools(pools.upkeep(), node);
         (cluster.monitor.clone(), Box::new(wake) as Act, Box::new(retire) as Act)
     });
     let mysql = console.mysql.clusters.iter().map(|cluster| {
         let (engine, name) = (console.mysql.clone(), cluster.name.clone());
         let wake = move |node| engine.wake_clients_of(&name, node);
         let pools = cluster.clone();
-        let retire = move |node: NodeId| {
-            let all = pools.all_pools();
-            all.iter().for_each(|pools| pools.nodes[usize::from(node.0)].retire_all());
-        };
+        let retire = move |node| retire_pools(pools.upkeep(), node);
         (cluster.monitor.clone(), Box::new(wake) as Act, Box::new(retire) as Act)
     });
     let followers = postgres.chain(mysql);
@@ -54,6 +46,11 @@ pub(super) async fn follow_roles(console: Arc<Console>, stop: Stop) {
         follow(monitor, wake, retire, stop)
     });
     futures_util::future::join_all(followers).await;
+}
+
+fn retire_pools(pools: Vec<(NodeId, Arc<dyn Upkeep>)>, node: NodeId) {
+    let mine = pools.iter().filter(|(of, _)| *of == node);
+    mine.for_each(|(_, pool)| pool.retire_all());
 }
 
 /// What is done about a node.

@@ -89,6 +89,45 @@ pub fn load(path: &Path) -> Result<Config, Problems> {
     }
 }
 
+/// The file with one key changed. Problems name no lines: nobody sees this text.
+pub fn load_with(path: &Path, key: &str, value: &str) -> Result<Config, Problems> {
+    let origin = path.display().to_string();
+    let told = |says: String, hint: &str| {
+        let (line, value) = (None, Some(value.to_owned()));
+        let (severity, key) = (Severity::Error, key.to_owned());
+        let hint = Some(hint.to_owned());
+        Problems(vec![Problem { severity, origin: origin.clone(), line, key, value, says, hint }])
+    };
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| told(secret::why_unreadable(&e), "the file must be readable still"))?;
+    let mut table: toml::Table = text
+        .parse()
+        .map_err(|_| told("the file is not TOML any more".into(), "mend it, then RELOAD"))?;
+    place(&mut table, key, value).ok_or_else(|| {
+        told("is not a key that can be set".into(), "SHOW CONFIG has the keys that can")
+    })?;
+    let parsed = parse(&table.to_string(), &origin);
+    parsed.map_err(|Problems(mut problems)| {
+        problems.iter_mut().for_each(|problem| problem.line = None);
+        Problems(problems)
+    })
+}
+
+/// Puts a value, as TOML or else as a text, at a path of tables; `None`: something else is there.
+fn place(table: &mut toml::Table, path: &str, text: &str) -> Option<()> {
+    let read = format!("value = {text}").parse::<toml::Table>();
+    let value = read.ok().and_then(|mut read| read.remove("value"));
+    let value = value.unwrap_or_else(|| toml::Value::String(text.to_owned()));
+    let (tables, last) = path.rsplit_once('.')?;
+    let mut inner = table;
+    for name in tables.split('.') {
+        let empty = || toml::Value::Table(toml::Table::new());
+        inner = inner.entry(name).or_insert_with(empty).as_table_mut()?;
+    }
+    inner.insert(last.to_owned(), value);
+    Some(())
+}
+
 /// Understands the text of a file, and reads the secrets it names. `origin` names it in
 /// problems; relative paths start at its folder.
 pub fn parse(text: &str, origin: &str) -> Result<Config, Problems> {

@@ -22,7 +22,7 @@ use crate::route::{self, Because, Places, Wants};
 use crate::topology::{NodeId, NodeSet, Position, Role};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -58,6 +58,7 @@ pub struct Dispatch {
     pub pool_settings: Arc<ArcSwap<pool::Settings>>,
     pub budgets: Vec<Arc<Budget>>,
     paused: watch::Sender<bool>,
+    disabled: AtomicBool,
     tie: AtomicU32,
     clients: Arc<Attendance>,
 }
@@ -83,6 +84,7 @@ impl Dispatch {
             pool_settings: Arc::new(ArcSwap::from_pointee(parts.pool)),
             budgets,
             paused: watch::channel(false).0,
+            disabled: AtomicBool::new(false),
             tie: AtomicU32::new(0),
             clients: Arc::default(),
         }

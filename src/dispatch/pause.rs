@@ -1,6 +1,8 @@
-//! PAUSE: no new work begins until RESUME.
+//! PAUSE: no new work begins until RESUME. DISABLE: nobody new comes in until ENABLE.
 
 use super::Dispatch;
+use crate::refusal::Refusal;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 impl Dispatch {
@@ -26,5 +28,22 @@ impl Dispatch {
 
     pub fn is_paused(&self) -> bool {
         *self.paused.borrow()
+    }
+
+    /// Whether new clients are turned away from now on; those who are here stay.
+    pub fn disable(&self, disabled: bool) {
+        self.disabled.store(disabled, Ordering::Relaxed);
+    }
+
+    pub fn is_disabled(&self) -> bool {
+        self.disabled.load(Ordering::Relaxed)
+    }
+
+    /// Refuses a new client while the cluster is disabled.
+    pub fn is_open(&self) -> Result<(), Refusal> {
+        match self.is_disabled() {
+            true => Err(Refusal::Disabled { cluster: self.name.clone() }),
+            false => Ok(()),
+        }
     }
 }

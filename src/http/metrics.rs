@@ -213,6 +213,10 @@ fn stats(page: &mut Exposition, stats: &[Stats]) {
         let count = of.logins_throttled as f64;
         page.sample(&LOGINS_THROTTLED, &[&of.cluster, &of.database], count);
     }
+    page.metric(&TOOK);
+    for of in stats {
+        page.distribution(&TOOK, &[&of.cluster, &of.database], &of.took);
+    }
     page.metric(&WAIT);
     for of in stats {
         page.distribution(&WAIT, &[&of.cluster, &of.database], &of.wait);

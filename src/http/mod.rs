@@ -1,32 +1,37 @@
-//! Metrics, health and the JSON API, all rendered from one `view::Proxy`.
+//! Metrics, health, the JSON API and the dashboard, all rendered from one `view::Proxy`.
 
+mod api;
+mod assets;
 mod backups;
+mod login;
 mod metrics;
 mod table;
 
 pub use table::METRICS;
 
-use crate::view::Proxy;
-use axum::extract::{Request, State};
+use crate::view::{Proxy, Sample};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
-use axum::middleware::{self, Next};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
+use futures_util::future::BoxFuture;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
+use serde_json::Value;
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 #[derive(Clone, Default)]
 pub struct Settings {
-    /// Bearer token for everything but `/healthz` and `/readyz`; `None`: open, for loopback only.
+    /// Bearer token for all data; `None`: open to read, for loopback only.
     pub token: Option<Arc<str>>,
 }
 
@@ -36,14 +41,29 @@ impl fmt::Debug for Settings {
     }
 }
 
-/// Where the pages get their numbers from.
-pub type Source = Arc<dyn Fn() -> Proxy + Send + Sync>;
+/// What the pages show and do; the composition root implements it.
+pub trait Source: Send + Sync + 'static {
+    fn view(&self) -> Proxy;
+    /// Samples with a number above this one, the oldest first.
+    fn samples(&self, after: u64) -> Vec<Sample>;
+    /// Changes with each sample.
+    fn sampled(&self) -> watch::Receiver<u64>;
+    /// Runs a command of the console in the name of an operator.
+    fn command<'a>(
+        &'a self,
+        operator: &'a str,
+        text: &'a str,
+    ) -> BoxFuture<'a, Result<Value, Problem>>;
+}
 
 #[derive(Clone)]
 struct Pages {
-    source: Source,
+    source: Arc<dyn Source>,
     recorded: Option<PrometheusHandle>,
     token: Option<Arc<str>>,
+    sessions: Arc<login::Sessions>,
+    /// True when the live streams have to end.
+    ending: watch::Receiver<bool>,
 }
 
 /// Serves until `stop` resolves, then finishes running requests for at most five seconds.
@@ -52,16 +72,24 @@ struct Pages {
 pub async fn serve(
     listener: TcpListener,
     settings: Settings,
-    source: Source,
+    source: Arc<dyn Source>,
     recorded: Option<PrometheusHandle>,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     const FINISH: Duration = Duration::from_secs(5);
-    let pages = Pages { source, recorded: recorded.clone(), token: settings.token };
+    let (end, ending) = watch::channel(false);
+    let pages = Pages {
+        source,
+        recorded: recorded.clone(),
+        token: settings.token,
+        sessions: Arc::default(),
+        ending,
+    };
     let stopping = Arc::new(Notify::new());
     let told = stopping.clone();
     let graceful = async move { told.notified().await };
-    let serving = axum::serve(listener, router(pages)).with_graceful_shutdown(graceful);
+    let service = router(pages).into_make_service_with_connect_info::<SocketAddr>();
+    let serving = axum::serve(listener, service).with_graceful_shutdown(graceful);
     let mut serving = std::pin::pin!(serving.into_future());
     // Cancel-safe: `serving` is polled again below, the other two hold nothing.
     tokio::select! {
@@ -70,6 +98,7 @@ pub async fn serve(
         () = stop => {}
     }
     stopping.notify_one();
+    end.send_replace(true);
     tokio::time::timeout(FINISH, serving).await.unwrap_or(Ok(()))
 }
 
@@ -87,56 +116,49 @@ async fn upkeep(recorded: Option<PrometheusHandle>) {
 fn router(pages: Pages) -> Router {
     Router::new()
         .route("/metrics", get(metrics_page))
-        .route("/api/v1/status", get(status))
-        .route_layer(middleware::from_fn_with_state(pages.clone(), authorized))
+        .route("/api/v1/status", get(api::status))
+        .route("/api/v1/overview", get(api::overview_page))
+        .route("/api/v1/samples", get(api::samples))
+        .route("/api/v1/live", get(api::live))
+        .route("/api/v1/command", post(api::command))
+        .route("/api/v1/logout", post(login::logout))
+        .route_layer(middleware::from_fn_with_state(pages.clone(), login::authorized))
+        .route("/api/v1/login", post(login::login))
+        .route("/", get(assets::page))
+        .route("/style.css", get(assets::style))
+        .route("/script.js", get(assets::script))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .fallback(nothing_here)
         .with_state(pages)
 }
 
-async fn authorized(State(pages): State<Pages>, request: Request, next: Next) -> Response {
-    let given = request.headers().get(header::AUTHORIZATION).map(|value| value.as_bytes());
-    if allowed(pages.token.as_deref(), given) {
-        return next.run(request).await;
-    }
-    let challenge = [(header::WWW_AUTHENTICATE, "Bearer realm=\"tidegate\"")];
-    let body = Problem { error: "a valid bearer token is required", hint: None };
-    (StatusCode::UNAUTHORIZED, challenge, Json(body)).into_response()
-}
-
-/// Compares without telling by its time how much of the token was right.
-fn allowed(token: Option<&str>, given: Option<&[u8]>) -> bool {
-    let Some(token) = token else { return true };
-    let given = given.and_then(|given| {
-        let (scheme, rest) = given.split_at_checked(7)?;
-        scheme.eq_ignore_ascii_case(b"bearer ").then_some(rest)
-    });
-    given.is_some_and(|given| bool::from(given.ct_eq(token.as_bytes())))
-}
-
-#[derive(Serialize)]
-struct Problem {
-    error: &'static str,
+/// Why something was not done.
+#[derive(Clone, Debug, Serialize)]
+pub struct Problem {
+    pub error: String,
+    /// SQLSTATE, where the console said it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<&'static str>,
+    pub code: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+fn problem(error: &str, hint: &str) -> Problem {
+    Problem { error: error.to_owned(), code: None, hint: Some(hint.to_owned()) }
 }
 
 async fn nothing_here() -> Response {
-    let hint = Some("/metrics, /healthz, /readyz and /api/v1/status are");
-    (StatusCode::NOT_FOUND, Json(Problem { error: "nothing is served here", hint })).into_response()
+    let hint = "/, /metrics, /healthz, /readyz, /api/v1/overview and /api/v1/status are";
+    (StatusCode::NOT_FOUND, Json(problem("nothing is served here", hint))).into_response()
 }
 
 async fn metrics_page(State(pages): State<Pages>) -> Response {
-    let mut text = metrics::render(&(pages.source)());
+    let mut text = metrics::render(&pages.source.view());
     if let Some(recorded) = &pages.recorded {
         text.push_str(&recorded.render());
     }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
-}
-
-async fn status(State(pages): State<Pages>) -> Json<Proxy> {
-    Json((pages.source)())
 }
 
 #[derive(Serialize)]
@@ -146,7 +168,7 @@ struct Readiness {
 }
 
 async fn readyz(State(pages): State<Pages>) -> Response {
-    let missing = (pages.source)().missing();
+    let missing = pages.source.view().missing();
     let ready = missing.is_empty();
     let code = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (code, Json(Readiness { ready, missing })).into_response()
@@ -155,24 +177,6 @@ async fn readyz(State(pages): State<Pages>) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_the_whole_token_opens() {
-        assert!(allowed(None, None));
-        assert!(allowed(Some("s3cret"), Some(b"Bearer s3cret")));
-        assert!(allowed(Some("s3cret"), Some(b"bearer s3cret")));
-        let wrong: [Option<&[u8]>; 6] = [
-            None,
-            Some(b"s3cret"),
-            Some(b"Bearer s3cre"),
-            Some(b"Bearer s3cret "),
-            Some(b"Basic s3cret"),
-            Some(b"Bearer "),
-        ];
-        for given in wrong {
-            assert!(!allowed(Some("s3cret"), given), "{given:?}");
-        }
-    }
 
     #[test]
     fn the_token_is_not_printed() {

@@ -134,6 +134,8 @@ metrics! {
         "Logins of clients by result: ok or failed.";
     LOGINS_THROTTLED = "tidegate_logins_throttled_total", Counter, DATABASE,
         "Logins that were delayed or not tried because others failed before.";
+    TOOK = "tidegate_query_seconds", Histogram, DATABASE,
+        "How long batches of clients took, waiting and unseen retries included.";
     WAIT = "tidegate_pool_wait_seconds", Histogram, DATABASE,
         "How long clients waited for a server connection.";
 }

@@ -20,6 +20,8 @@ pub(super) enum Report {
         why: String,
     },
     Weights(Vec<u32>),
+    /// An operator wants no new reads on the node, or wants them again; answered when in force.
+    Drain(NodeId, bool, oneshot::Sender<()>),
     /// Answered when the decree is in force.
     Decree(Decree, oneshot::Sender<()>),
 }
@@ -65,6 +67,14 @@ impl Handle {
     pub async fn set_weights(&self, weights: Vec<u32>) {
         // Without the monitor's task there are no snapshots to be weighed.
         let _ = self.reports.send(Report::Weights(weights)).await;
+    }
+
+    /// No new reads go to the node, or do again; in force when this resolves.
+    pub async fn drain(&self, node: NodeId, drained: bool) {
+        let (obeyed, answer) = oneshot::channel();
+        // Without the monitor's task there are no snapshots that it could be in.
+        let _ = self.reports.send(Report::Drain(node, drained, obeyed)).await;
+        let _ = answer.await;
     }
 
     /// Says who may be the primary; in force, for everyone who looks from then on, when this

@@ -31,6 +31,8 @@ struct Node {
     silent_at: Option<Instant>,
     /// How fresh it was known to be, at a position it has not lost since.
     fresh: Option<(Position, Instant)>,
+    /// An operator wants no new reads on it.
+    drained: bool,
 }
 
 /// A node that got another role.
@@ -50,6 +52,7 @@ impl Picture {
             seen: Seen::NotYet,
             asked: None,
             silent_at: None,
+            drained: false,
             fresh: None,
         };
         let nodes: Vec<Node> = members.into_iter().map(node).collect();
@@ -92,6 +95,11 @@ impl Picture {
         for (node, weight) in self.nodes.iter_mut().zip(weights) {
             node.member.weight = *weight;
         }
+    }
+
+    /// Whether an operator wants no new reads on a node.
+    pub fn drain(&mut self, id: NodeId, drained: bool) {
+        self.nodes[usize::from(id.0)].drained = drained;
     }
 
     /// True once every node answered or failed to.
@@ -180,6 +188,7 @@ impl Picture {
             name: node.member.name.clone(),
             address: node.member.address.clone(),
             weight: node.member.weight,
+            drained: node.drained,
             near: node.member.near,
             position: position.cloned(),
             // A primary misses nothing that was acknowledged.

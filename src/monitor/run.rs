@@ -84,6 +84,10 @@ impl Judge {
                 self.picture.weigh(&weights);
                 Vec::new()
             }
+            Report::Drain(node, drained, obeyed) => {
+                self.picture.drain(node, drained);
+                return (Vec::new(), Some(obeyed));
+            }
             Report::Decree(decree, obeyed) => return (self.picture.obey(decree), Some(obeyed)),
         };
         (changes, None)

@@ -8,8 +8,9 @@ use super::wire::handshake::Greeting;
 use crate::dispatch::{Choice, Dispatch, Live};
 use crate::door::Policy;
 use crate::door::throttle::Throttle;
-use crate::pool::{self, Pool};
+use crate::pool::{self, Pool, Upkeep};
 use crate::sql::mysql::{Classifier, Dialect};
+use crate::topology::NodeId;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -197,13 +198,15 @@ impl Cluster {
         }
     }
 
-    /// New work waits from now on; resolves when none runs.
-    pub async fn pause(&self) {
-        let lent = || -> usize {
-            let pools = self.all_pools();
-            pools.iter().flat_map(|p| &p.nodes).map(|pool| pool.counts().lent).sum()
-        };
-        self.pause_until(lent).await;
+    /// All pools, with their nodes.
+    pub fn upkeep(&self) -> Vec<(NodeId, Arc<dyn Upkeep>)> {
+        let mut all: Vec<(NodeId, Arc<dyn Upkeep>)> = Vec::new();
+        for pools in self.all_pools() {
+            for (node, pool) in (0..).zip(&pools.nodes) {
+                all.push((NodeId(node), pool.clone()));
+            }
+        }
+        all
     }
 
     pub fn reconfigure(&self, live: Live, policy: Policy, pool: pool::Settings) {

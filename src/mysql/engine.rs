@@ -54,10 +54,11 @@ impl Engine {
         };
         let any = || self.clusters.iter().find(|c| c.databases.is_none());
         let only = || self.clusters.first().filter(|_| database.is_none());
-        let found = self.clusters.iter().find(named).or_else(any);
-        found
-            .or_else(only)
-            .ok_or_else(|| Refusal::UnknownDatabase(database.unwrap_or_default().to_owned()))
+        let unknown = || Refusal::UnknownDatabase(database.unwrap_or_default().to_owned());
+        let found = self.clusters.iter().find(named).or_else(any).or_else(only);
+        let found = found.ok_or_else(unknown)?;
+        found.is_open()?;
+        Ok(found)
     }
 
     /// How a client is greeted, before it has said what it wants: as the servers do it.

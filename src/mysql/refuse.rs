@@ -75,6 +75,9 @@ fn code_and_hint(refusal: &Refusal) -> (u16, &'static str, &'static str) {
         Refusal::NoPrimary { .. } => {
             (2003, "HY000", "nothing was executed: try again; SHOW NODES on the console tells why")
         }
+        Refusal::Disabled { .. } => {
+            (3032, "HY000", "try again after ENABLE on the proxy's console")
+        }
         Refusal::NoFreshReplica { .. } => {
             (2003, "HY000", "raise route.max_staleness, or set route.fallback = \"primary\"")
         }

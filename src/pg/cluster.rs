@@ -9,8 +9,9 @@ use super::replication::Destination;
 use super::statement::Statements;
 use super::welcome::Welcomes;
 use crate::dispatch::{Choice, Dispatch, Live};
-use crate::pool::{self, Budget, Pool};
+use crate::pool::{self, Budget, Pool, Upkeep};
 use crate::sql::Classifier;
+use crate::topology::NodeId;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -177,13 +178,15 @@ impl Cluster {
         self.hubs.close_idle(database);
     }
 
-    /// New transactions wait from now on; resolves when none runs.
-    pub async fn pause(&self) {
-        let lent = || -> usize {
-            let pools = self.all_pools();
-            pools.iter().flat_map(|p| &p.nodes).map(|pool| pool.counts().lent).sum()
-        };
-        self.pause_until(lent).await;
+    /// All pools, with their nodes.
+    pub fn upkeep(&self) -> Vec<(NodeId, Arc<dyn Upkeep>)> {
+        let mut all: Vec<(NodeId, Arc<dyn Upkeep>)> = Vec::new();
+        for pools in self.all_pools() {
+            for (node, pool) in (0..).zip(&pools.nodes) {
+                all.push((NodeId(node), pool.clone()));
+            }
+        }
+        all
     }
 
     pub fn reconfigure(&self, live: Live, access: Access, pool: pool::Settings) {

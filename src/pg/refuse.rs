@@ -93,6 +93,7 @@ fn code_and_hint(refusal: &Refusal) -> (&str, &'static str) {
         Refusal::NoPrimary { .. } => {
             ("57P03", "Nothing was executed: try again; SHOW NODES on the console tells why.")
         }
+        Refusal::Disabled { .. } => ("57P03", "Try again after ENABLE on the proxy's console."),
         Refusal::NoFreshReplica { .. } => {
             ("57P03", "Raise route.max_staleness, or set route.fallback = \"primary\".")
         }

@@ -6,10 +6,12 @@
 mod budget;
 mod lease;
 mod lent;
+mod upkeep;
 
 pub use budget::{Budget, Slot};
 pub use lease::{Connector, Counts, Limit, Pool, PoolError};
 pub use lent::Lease;
+pub use upkeep::Upkeep;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

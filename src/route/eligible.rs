@@ -8,6 +8,8 @@ use std::time::Instant;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Obstacle {
     NotAReplica,
+    /// An operator drained it.
+    Drained,
     /// Its share of reads is 0, and nobody asks for it by name.
     NoShare,
     /// The read is to go elsewhere.
@@ -33,6 +35,7 @@ impl Obstacle {
     pub fn explain(self) -> &'static str {
         match self {
             Obstacle::NotAReplica => "is no replica",
+            Obstacle::Drained => "is drained by an operator",
             Obstacle::NoShare => "has weight 0",
             Obstacle::NotWanted => "is not where the read is to go",
             Obstacle::Failed => "failed this read already",
@@ -59,6 +62,9 @@ pub(super) fn obstacle(
 pub(super) fn bar(ask: &Ask<'_>, node: &NodeView) -> Option<Obstacle> {
     if node.role != Role::Replica {
         return Some(Obstacle::NotAReplica);
+    }
+    if node.drained {
+        return Some(Obstacle::Drained);
     }
     match ask.place {
         Place::Nodes(nodes) if !nodes.contains(node.id) => return Some(Obstacle::NotWanted),

@@ -72,6 +72,31 @@ impl Distribution {
         Duration::from_micros(self.sum_us)
     }
 
+    /// What was seen after `earlier`, which the same histogram held.
+    pub fn since(&self, earlier: &Distribution) -> Distribution {
+        let counts = self.counts.iter().zip(&earlier.counts);
+        Distribution {
+            counts: counts.map(|(now, then)| now.saturating_sub(*then)).collect(),
+            sum_us: self.sum_us.saturating_sub(earlier.sum_us),
+        }
+    }
+
+    /// `None`: nothing was seen.
+    pub fn mean(&self) -> Option<Duration> {
+        self.sum_us.checked_div(self.count()).map(Duration::from_micros)
+    }
+
+    /// What so many of a hundred did not exceed, within a factor of two; `None`: nothing was seen.
+    pub fn percentile(&self, percent: u64) -> Option<Duration> {
+        let wanted = (self.count() * percent).div_ceil(100).max(1);
+        let mut sum = 0;
+        let bucket = self.counts.iter().position(|count| {
+            sum += count;
+            sum >= wanted
+        })?;
+        Some(Duration::from_micros(1 << (bucket as u32 + FIRST_BITS)))
+    }
+
     /// Upper bounds in seconds with the number of durations up to each, without `+Inf`.
     pub fn cumulative(&self) -> impl Iterator<Item = (f64, u64)> {
         let mut so_far = 0;

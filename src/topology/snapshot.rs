@@ -102,6 +102,8 @@ pub struct NodeView {
     pub role: Role,
     /// Share of reads relative to the others; 0 takes none.
     pub weight: u32,
+    /// An operator wants no new reads there.
+    pub drained: bool,
     /// In the zone of this proxy, or nobody says where it is.
     pub near: bool,
     /// Primary: what it has written; replica: what it has replayed.

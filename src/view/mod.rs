@@ -4,19 +4,23 @@
 
 mod backups;
 mod catalogs;
+mod events;
 mod nodes;
 mod peers;
 mod prepared;
 mod reigns;
+mod samples;
 mod shapes;
 mod stats;
 
 pub use backups::{Backup, BackupRun, Backups, LogArchive};
 pub use catalogs::Catalog;
+pub use events::{Event, EventKind};
 pub use nodes::{Cluster, Node, PoolLimits};
 pub use peers::{Client, ClientState, Listening, Pool, Route, Server, ServerState};
 pub use prepared::Prepared;
 pub use reigns::{Reign, ReignChange, ReignStep};
+pub use samples::{ClusterSample, NodeSample, Sample};
 pub use shapes::Shape;
 pub use stats::Stats;
 
@@ -53,6 +57,12 @@ pub struct Proxy {
     /// Where statements went, the most used first.
     pub shapes: Vec<Shape>,
     pub stats: Vec<Stats>,
+    /// What happened last, the oldest first.
+    pub events: Vec<Event>,
+    /// Of the last second; `None`: the proxy has just started.
+    pub latest: Option<Sample>,
+    /// Of the last minute; `None`: the proxy has just started.
+    pub average: Option<Sample>,
 }
 
 impl Proxy {
@@ -75,6 +85,9 @@ impl Proxy {
             catalogs: Vec::new(),
             shapes: Vec::new(),
             stats: Vec::new(),
+            events: Vec::new(),
+            latest: None,
+            average: None,
         }
     }
 

@@ -14,6 +14,8 @@ pub struct Cluster {
     /// Grows with every change of a role.
     pub epoch: u64,
     pub paused: bool,
+    /// New clients are turned away.
+    pub disabled: bool,
     /// Names clients may ask for; `*` is any.
     pub databases: Vec<Arc<str>>,
     pub limits: PoolLimits,

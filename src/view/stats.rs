@@ -16,6 +16,8 @@ pub struct Stats {
     pub bytes_received: u64,
     /// To clients.
     pub bytes_sent: u64,
+    /// How long batches took, waiting and unseen retries included.
+    pub took: Distribution,
     /// How long clients waited for a server connection; its count is that of the waits.
     pub wait: Distribution,
     /// Errors by SQLSTATE.

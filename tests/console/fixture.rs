@@ -2,6 +2,7 @@
 
 use crate::bytes::Raw;
 use crate::view_fixture::proxy;
+use futures_util::future::BoxFuture;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,11 +15,15 @@ use tokio::task::JoinHandle;
 use tokio_postgres::{Client, NoTls};
 
 #[derive(Default)]
-struct Noted(Mutex<Vec<String>>);
+struct Noted {
+    done: Mutex<Vec<String>>,
+    /// What was noted of operators.
+    audit: Mutex<Vec<String>>,
+}
 
 impl Noted {
-    fn note(&self, what: String) {
-        self.0.lock().expect("not poisoned").push(what);
+    fn note_it(&self, what: String) {
+        self.done.lock().expect("not poisoned").push(what);
     }
 }
 
@@ -27,27 +32,51 @@ impl Control for Noted {
         proxy()
     }
     fn reload(&self) -> Result<Reloaded, String> {
-        self.note("reload".into());
+        self.note_it("reload".into());
         Ok(Reloaded { changed: Vec::new(), needs_restart: vec!["listen.http".into()] })
     }
-    fn pause<'a>(
-        &'a self,
-        cluster: Option<&'a str>,
-    ) -> futures_util::future::BoxFuture<'a, Result<(), String>> {
-        self.note(format!("pause {}", cluster.unwrap_or("None")));
+    fn pause<'a>(&'a self, cluster: Option<&'a str>) -> BoxFuture<'a, Result<(), String>> {
+        self.note_it(format!("pause {}", cluster.unwrap_or("None")));
         Box::pin(async { Ok(()) })
     }
     fn resume(&self, cluster: Option<&str>) -> Result<(), String> {
-        self.note(format!("resume {}", cluster.unwrap_or("None")));
+        self.note_it(format!("resume {}", cluster.unwrap_or("None")));
         Ok(())
     }
-    fn reign<'a>(
+    fn reconnect(&self, cluster: Option<&str>) -> Result<(), String> {
+        self.note_it(format!("reconnect {}", cluster.unwrap_or("None")));
+        Ok(())
+    }
+    fn wait_close<'a>(&'a self, cluster: Option<&'a str>) -> BoxFuture<'a, Result<(), String>> {
+        self.note_it(format!("wait_close {}", cluster.unwrap_or("None")));
+        Box::pin(async { Ok(()) })
+    }
+    fn admit(&self, cluster: &str, admits: bool) -> Result<(), String> {
+        self.note_it(format!("admit {cluster} {admits}"));
+        Ok(())
+    }
+    fn drain_node<'a>(
         &'a self,
         cluster: &'a str,
-        wanted: Wanted,
-        dry: bool,
-    ) -> futures_util::future::BoxFuture<'a, Answer> {
-        self.note(format!("{wanted:?} {cluster} {dry}"));
+        node: &'a str,
+        drained: bool,
+    ) -> BoxFuture<'a, Result<(), String>> {
+        self.note_it(format!("drain {cluster} {node} {drained}"));
+        Box::pin(async { Ok(()) })
+    }
+    fn set(&self, key: &str, value: &str) -> Result<Reloaded, String> {
+        self.note_it(format!("set {key} {value}"));
+        Ok(Reloaded { changed: vec![key.into()], needs_restart: Vec::new() })
+    }
+    fn note(&self, operator: &str, command: &str, failed: Option<&str>) {
+        assert!(operator.ends_with(')'), "{operator}");
+        self.audit.lock().expect("not poisoned").push(match failed {
+            None => command.to_owned(),
+            Some(why) => format!("{command}: {why}"),
+        });
+    }
+    fn reign<'a>(&'a self, cluster: &'a str, wanted: Wanted, dry: bool) -> BoxFuture<'a, Answer> {
+        self.note_it(format!("{wanted:?} {cluster} {dry}"));
         Box::pin(async { Ok(vec!["a line".into()]) })
     }
     fn backup<'a>(&'a self, cluster: &'a str) -> futures_util::future::BoxFuture<'a, Answer> {
@@ -57,12 +86,12 @@ impl Control for Noted {
     fn kill(&self, client: u64) -> bool {
         let known = proxy().clients.iter().any(|c| c.id == client);
         if known {
-            self.note(format!("kill {client}"));
+            self.note_it(format!("kill {client}"));
         }
         known
     }
     fn shutdown(&self) {
-        self.note("shutdown".into());
+        self.note_it("shutdown".into());
     }
 }
 
@@ -104,7 +133,12 @@ pub(crate) async fn console_with(settings: Settings) -> Console {
 
 impl Console {
     pub(crate) fn done(&self) -> Vec<String> {
-        self.noted.0.lock().expect("not poisoned").clone()
+        self.noted.done.lock().expect("not poisoned").clone()
+    }
+
+    /// What was noted of operators.
+    pub(crate) fn audit(&self) -> Vec<String> {
+        self.noted.audit.lock().expect("not poisoned").clone()
     }
 
     pub(crate) async fn client(

@@ -23,12 +23,28 @@ async fn psql_reads_every_show_command() {
             "SHOW SERVERS -- whom do we talk to",
             "S|3|app|orders|orders|b|active|10.0.0.2:5432|1970-01-01T00:00:00Z|8|4711|9",
         ),
-        ("/* ours */ SHOW POOLS", "orders|app|orders|b|1|1|1|2|0|0|1|250000|transaction|20|0|5|2"),
+        ("/* ours */ SHOW POOLS", "orders|app|orders|2|1|1|2|0|0|1|250000|transaction"),
+        ("SHOW NODE_POOLS", "orders|app|orders|b|1|1|2|0|0|1|250000|transaction|20|0|5|2"),
         (
             "SHOW STATS",
-            "orders|orders|1000|1200|5000|9000|1|2000|4|1|12|2|1|42P01=4|fresh_replica=900|25006=1",
+            "orders|orders|1000|1200|5000|9000|2000|1|2000|4|1|10|12|50|90|300|0|12|2|1|42P01=4\
+             |fresh_replica=900|25006=1",
         ),
-        ("SHOW DATABASES", "billing|orders|postgres|10.0.0.1|5432|transaction|20|0|0|5000|0|0"),
+        ("SHOW STATS_TOTALS", "orders|orders|1000|1200|5000|9000|2000|2000"),
+        ("SHOW STATS_AVERAGES", "orders|orders|10|12|50|90|300|0"),
+        ("SHOW DATABASES", "billing|orders|postgres|10.0.0.1|5432|transaction|20|0|0|5000|0|0|0"),
+        ("SHOW RATES", "orders|10|12|0|0|50|90|256|1024|0|3"),
+        ("SHOW LAG", "orders|b|replica|12|96||1:0/3000060"),
+        ("SHOW PINS", "listen|7|app|orders|orders|idle|idle||worker"),
+        ("SHOW EVENTS", "1|1970-01-01T00:00:00Z|role|orders|b|replica instead of unknown"),
+        ("SHOW ERRORS", "orders|orders|42P01|4"),
+        ("SHOW USERS", "app|orders|2|1"),
+        ("SHOW SOCKETS", "S|3|app|orders|active|10.0.0.2:5432|1970-01-01T00:00:00Z|8"),
+        ("SHOW STATE", "active|yes"),
+        (
+            "SHOW CLIENTS WHERE state <> 'active' ORDER BY id",
+            "C|7|app|orders|orders|idle|192.0.2.7:40000|2027-01-15T08:00:00Z|41|||worker|idle|listen|b|fresh_replica|none",
+        ),
         (
             "SHOW BACKUPS",
             "orders|20271114T030000Z|b|2027-11-14T03:00:09Z|9000|4096|1024|2:0/3000060|audit|marked",
@@ -61,21 +77,29 @@ async fn commands_reach_the_proxy() {
     let out = psql(&console, "reload").await;
     assert!(out.ok && out.rows == ["RELOAD"], "{:?} {}", out.rows, out.errors);
     assert!(out.errors.contains("listen.http changes only with a restart"), "{}", out.errors);
-    for command in
-        ["PAUSE", "PAUSE orders;", "RESUME orders", "Kill 7", "backup orders", "SHUTDOWN"]
-    {
-        assert!(psql(&console, command).await.ok, "{command}");
+    for (command, done) in [
+        ("PAUSE", "pause None"),
+        ("PAUSE orders", "pause orders"),
+        ("RESUME orders", "resume orders"),
+        ("RECONNECT orders", "reconnect orders"),
+        ("WAIT_CLOSE", "wait_close None"),
+        ("DISABLE orders", "admit orders false"),
+        ("ENABLE orders", "admit orders true"),
+        ("DRAIN orders.b", "drain orders b true"),
+        ("UNDRAIN orders.b", "drain orders b false"),
+        ("SET clusters.orders.pool.size = 7", "set clusters.orders.pool.size 7"),
+        ("KILL 7", "kill 7"),
+        ("BACKUP orders", "backup orders"),
+        ("SHUTDOWN", "shutdown"),
+    ] {
+        let out = psql(&console, &format!("{};", command.to_lowercase())).await;
+        assert!(out.ok, "{command}: {}", out.errors);
+        assert_eq!(console.done().last().map(String::as_str), Some(done));
+        assert_eq!(console.audit().last().map(String::as_str), Some(command));
     }
-    let done = [
-        "reload",
-        "pause None",
-        "pause orders",
-        "resume orders",
-        "kill 7",
-        "backup orders",
-        "shutdown",
-    ];
-    assert_eq!(console.done(), done);
+    let out = psql(&console, "kill 99").await;
+    assert!(out.errors.contains("42704"), "{}", out.errors);
+    assert_eq!(console.audit().last().expect("noted"), "KILL 99: there is no client 99");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,9 @@ use crate::generate::script;
 use crate::script::Script;
 use crate::shrink::shrink;
 use crate::stage::{Difference, Stage};
+use futures_util::future::join_all;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How long a frame may take on a busy machine, and while a failure is made shorter.
@@ -44,20 +47,54 @@ fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn generated_conversations_are_the_same_with_and_without_the_proxy() {
-    let (first, count) = (number("TIDEGATE_TEST_SEED", 0), number("TIDEGATE_TEST_SEEDS", 16));
-    let most = number("TIDEGATE_TEST_FAILURES", 1);
+/// Plays seeds until there are no more, or enough of them failed.
+async fn play_seeds(seeds: &Seeds) {
     let stage = Stage::start("max_prepared = 3\nsize = 6").await;
-    let mut failures = Vec::new();
-    for seed in first..first + count {
-        failures.extend(failure(&stage, seed).await);
-        if (seed + 1) % 100 == 0 {
-            eprintln!("{} of {count} seeds, {} failed", seed + 1 - first, failures.len());
-        }
-        if failures.len() as u64 >= most {
-            break;
+    while let Some(seed) = seeds.next() {
+        let failure = failure(&stage, seed).await;
+        seeds.played(failure);
+    }
+}
+
+/// What is left to play, for all stages, and what failed.
+struct Seeds {
+    next: AtomicU64,
+    end: u64,
+    played: AtomicU64,
+    failures: Mutex<Vec<String>>,
+    /// So many failures are enough.
+    most: usize,
+}
+
+impl Seeds {
+    fn next(&self) -> Option<u64> {
+        let enough = self.failures.lock().expect("a sound mutex").len() >= self.most;
+        let seed = self.next.fetch_add(1, Ordering::Relaxed);
+        (!enough && seed < self.end).then_some(seed)
+    }
+
+    fn played(&self, failure: Option<String>) {
+        let mut failures = self.failures.lock().expect("a sound mutex");
+        failures.extend(failure);
+        let played = self.played.fetch_add(1, Ordering::Relaxed) + 1;
+        if played.is_multiple_of(100) {
+            eprintln!("{played} seeds, {} failed", failures.len());
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn generated_conversations_are_the_same_with_and_without_the_proxy() {
+    let first = number("TIDEGATE_TEST_SEED", 0);
+    let seeds = Seeds {
+        next: AtomicU64::new(first),
+        end: first + number("TIDEGATE_TEST_SEEDS", 16),
+        played: AtomicU64::new(0),
+        failures: Mutex::default(),
+        most: number("TIDEGATE_TEST_FAILURES", 1) as usize,
+    };
+    let stages = (0..number("TIDEGATE_TEST_STAGES", 1)).map(|_| play_seeds(&seeds));
+    join_all(stages).await;
+    let failures = seeds.failures.into_inner().expect("a sound mutex");
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }

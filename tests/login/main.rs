@@ -13,6 +13,7 @@ mod limits;
 mod lookup;
 mod methods;
 mod other_user;
+mod pg_auth;
 mod proxied;
 mod refused;
 mod rules;

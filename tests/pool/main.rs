@@ -14,6 +14,7 @@ mod lifetime;
 mod limits;
 mod load;
 mod memory;
+mod operated;
 mod operation;
 mod prepared;
 mod renewed;

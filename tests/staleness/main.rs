@@ -2,7 +2,8 @@
 //! read at every level, with every fallback, while replicas stop, lag, restart and lose their
 //! network. No read is older than its level allows.
 //!
-//! `TIDEGATE_TEST_SECONDS` (10) says how long, `TIDEGATE_TEST_READS` how many reads it takes.
+//! `TIDEGATE_TEST_SECONDS` (10) says how long, `TIDEGATE_TEST_READS` how many reads it takes,
+//! `TIDEGATE_TEST_READERS` (1) how many clients do so at each level with each fallback.
 #![allow(unreachable_pub, reason = "modules of a test binary have no outside")]
 
 #[path = "../support/mod.rs"]
@@ -38,9 +39,14 @@ fn asked_for(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().and_then(|text| text.parse().ok())
 }
 
+/// How many clients read at each level with each fallback.
+fn readers_of_a_kind() -> usize {
+    asked_for("TIDEGATE_TEST_READERS").unwrap_or(1) as usize
+}
+
 /// Three servers, the replicas behind a wire, a row for everybody.
 async fn servers() -> (Cluster, Wires) {
-    let rows = LEVELS.len() * FALLBACKS.len();
+    let rows = LEVELS.len() * FALLBACKS.len() * readers_of_a_kind();
     let table = format!(
         "CREATE TABLE marks AS SELECT id, 0::int8 AS n FROM generate_series(0, {rows}) AS id"
     );
@@ -97,8 +103,14 @@ async fn write(running: Arc<Running>, course: Arc<Course>) {
     }
 }
 
-/// One thing goes wrong after the other, with a pause between them, until it was enough.
-async fn break_things(servers: &Cluster, wires: &Wires, course: &Course) -> BTreeMap<Fault, u32> {
+/// One thing goes wrong after the other, with a pause between them, until it was enough or a
+/// reader saw what it must not.
+async fn break_things(
+    servers: &Cluster,
+    wires: &Wires,
+    course: &Course,
+    readers: &Readers,
+) -> BTreeMap<Fault, u32> {
     let began = Instant::now();
     let seconds = Duration::from_secs(asked_for("TIDEGATE_TEST_SECONDS").unwrap_or(10));
     let reads = asked_for("TIDEGATE_TEST_READS");
@@ -107,7 +119,8 @@ async fn break_things(servers: &Cluster, wires: &Wires, course: &Course) -> BTre
         Some(reads) => course.reads.load(Ordering::Relaxed) >= reads,
         None => began.elapsed() >= seconds,
     };
-    while !enough() {
+    let all_read = || readers.iter().all(|(_, _, reader)| !reader.is_finished());
+    while !enough() && all_read() {
         for fault in Fault::ALL {
             course.calm.store(true, Ordering::Relaxed);
             sleep(Duration::from_millis(200)).await;
@@ -126,17 +139,14 @@ fn readers(running: &[Arc<Running>], course: &Arc<Course>) -> Readers {
     let mut readers = Vec::new();
     for (fallback, running) in FALLBACKS.into_iter().zip(running) {
         for level in LEVELS {
-            let reader = Reader { level, row: readers.len() + 1, fallback, course: course.clone() };
-            readers.push((fallback, level, tokio::spawn(reader.run(running.clone()))));
+            for _ in 0..readers_of_a_kind() {
+                let row = readers.len() + 1;
+                let reader = Reader { level, row, fallback, course: course.clone() };
+                readers.push((fallback, level, tokio::spawn(reader.run(running.clone()))));
+            }
         }
     }
     readers
-}
-
-/// The latency below which this share of them lies, in microseconds.
-fn percentile(sorted: &[Duration], share: f64) -> u128 {
-    let last = sorted.len().saturating_sub(1);
-    sorted.get((last as f64 * share) as usize).map_or(0, Duration::as_micros)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -152,23 +162,17 @@ async fn no_read_is_older_than_its_level_allows() {
     });
     let writer = tokio::spawn(write(running[0].clone(), course.clone()));
     let readers = readers(&running, &course);
-    let happened = break_things(&servers, &wires, &course).await;
+    let happened = break_things(&servers, &wires, &course, &readers).await;
     course.stop.store(true, Ordering::Relaxed);
     writer.await.expect("a writer without an error");
     println!("{} writes, {happened:?}", course.truth.most());
+    let mut kinds: BTreeMap<_, Seen> = BTreeMap::new();
     for (fallback, level, reader) in readers {
-        let mut seen = reader.await.expect("no read that is too old, and no error");
-        seen.latencies.sort_unstable();
-        println!(
-            "fallback {fallback:7} {level:8}: {:8} reads, {:5.1} % by replicas, {:4} refused, {} ahead; \
-             calm p50 {:5} us, p99 {:6} us",
-            seen.reads,
-            100.0 * seen.by_replicas as f64 / seen.sampled.max(1) as f64,
-            seen.refused,
-            seen.ahead,
-            percentile(&seen.latencies, 0.5),
-            percentile(&seen.latencies, 0.99),
-        );
+        let seen = reader.await.expect("no read that is too old, and no error");
+        kinds.entry((fallback, level)).or_default().add(seen);
+    }
+    for ((fallback, level), seen) in kinds {
+        println!("fallback {fallback:7} {level:8}: {}", seen.said());
         assert!(seen.reads > 0, "{fallback} {level}");
         assert!(level == "primary" || seen.by_replicas > 0, "{fallback} {level}: {seen:?}");
     }

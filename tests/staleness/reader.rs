@@ -37,6 +37,39 @@ pub struct Seen {
     pub latencies: Vec<Duration>,
 }
 
+impl Seen {
+    /// What another client of the same kind saw is added.
+    pub fn add(&mut self, other: Seen) {
+        self.reads += other.reads;
+        self.by_replicas += other.by_replicas;
+        self.sampled += other.sampled;
+        self.refused += other.refused;
+        self.ahead += other.ahead;
+        self.latencies.extend(other.latencies);
+    }
+
+    pub fn said(&self) -> String {
+        let mut latencies = self.latencies.clone();
+        latencies.sort_unstable();
+        format!(
+            "{:8} reads, {:5.1} % by replicas, {:4} refused, {} ahead; calm p50 {:5} us, \
+             p99 {:6} us",
+            self.reads,
+            100.0 * self.by_replicas as f64 / self.sampled.max(1) as f64,
+            self.refused,
+            self.ahead,
+            percentile(&latencies, 0.5),
+            percentile(&latencies, 0.99),
+        )
+    }
+}
+
+/// The latency below which this share of them lies, in microseconds.
+fn percentile(sorted: &[Duration], share: f64) -> u128 {
+    let last = sorted.len().saturating_sub(1);
+    sorted.get((last as f64 * share) as usize).map_or(0, Duration::as_micros)
+}
+
 pub struct Reader {
     pub level: &'static str,
     /// Its own row.

@@ -1,6 +1,7 @@
 //! The proxy in front of a throwaway cluster, inside the test's own process.
 
 use super::Cluster;
+use super::ask::words;
 use std::fmt::Write;
 use std::net::SocketAddr;
 use tidegate::app::run::Proxy;
@@ -193,15 +194,20 @@ impl Running {
 
     /// One console command; every row as text.
     pub async fn admin(&self, command: &str) -> Vec<Vec<Option<String>>> {
+        self.try_admin(command).await.expect(command)
+    }
+
+    /// The same, or what the console says against it.
+    pub async fn try_admin(&self, command: &str) -> Result<Vec<Vec<Option<String>>>, String> {
         let url = format!("host=127.0.0.1 port={} user=x dbname=tidegate", self.console.port());
         let client = self.connect_with(&url).await.expect("the console");
-        let answer = client.simple_query(command).await.expect(command);
+        let answer = client.simple_query(command).await.map_err(|error| words(&error))?;
         let row = |m: &tokio_postgres::SimpleQueryMessage| match m {
             tokio_postgres::SimpleQueryMessage::Row(row) => {
                 Some((0..row.len()).map(|i| row.get(i).map(str::to_owned)).collect::<Vec<_>>())
             }
             _ => None,
         };
-        answer.iter().filter_map(row).collect()
+        Ok(answer.iter().filter_map(row).collect())
     }
 }

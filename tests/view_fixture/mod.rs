@@ -54,6 +54,7 @@ fn stats() -> Stats {
         queries: 1200,
         bytes_received: 5000,
         bytes_sent: 9000,
+        took: wait.distribution(),
         wait: wait.distribution(),
         errors: counts("42P01", 4),
         routed: counts("fresh_replica", 900),
@@ -75,6 +76,7 @@ fn orders() -> Cluster {
         primary: Some("a".into()),
         epoch: 1,
         paused: false,
+        disabled: false,
         databases: vec!["orders".into(), "billing".into()],
         limits: PoolLimits {
             mode: "transaction".into(),
@@ -163,6 +165,27 @@ fn backups() -> Backups {
     }
 }
 
+fn average() -> Sample {
+    let micros = |us| Some(Duration::from_micros(us));
+    let cluster = ClusterSample {
+        cluster: "orders".into(),
+        transactions: 10.2,
+        queries: 12.0,
+        errors: 0.0,
+        retries: 0.0,
+        received: 50.0,
+        sent: 90.0,
+        p50: micros(256),
+        p99: micros(1024),
+        mean: micros(300),
+        wait: None,
+        clients_waiting: 0,
+        servers: 3,
+        nodes: Vec::new(),
+    };
+    Sample { number: 0, at: SystemTime::UNIX_EPOCH, clients: 2, clusters: vec![cluster] }
+}
+
 /// A proxy that is ready, with one cluster of three nodes and two clients.
 pub(crate) fn proxy() -> Proxy {
     let mut proxy = Proxy::empty("0.1.0", SystemTime::UNIX_EPOCH, Duration::from_secs(90));
@@ -191,5 +214,15 @@ pub(crate) fn proxy() -> Proxy {
     }];
     proxy.stats = vec![stats()];
     proxy.backups = vec![backups()];
+    proxy.events = vec![Event {
+        number: 1,
+        at: SystemTime::UNIX_EPOCH,
+        kind: EventKind::Role,
+        cluster: Some("orders".into()),
+        node: Some("b".into()),
+        what: "replica instead of unknown".into(),
+    }];
+    proxy.latest = Some(average());
+    proxy.average = Some(average());
     proxy
 }

@@ -22,6 +22,7 @@ pub(super) const SHOW: Show = Show {
         Int("max_client_connections"),
         Int("current_connections"),
         Int("paused"),
+        Int("disabled"),
     ],
     rows: |view: &Proxy| {
         let mut rows = Vec::new();
@@ -53,5 +54,6 @@ fn row(view: &Proxy, cluster: &Cluster, name: &Arc<str>) -> Row {
         limits.max_clients.into(),
         (mine.count() as u64).into(),
         u64::from(cluster.paused).into(),
+        u64::from(cluster.disabled).into(),
     ]
 }

@@ -1,13 +1,15 @@
-//! The SHOW commands: each file has one, its columns and its rows.
+//! The SHOW commands: each file has one or a few of a kind, their columns and rows.
 //!
 //! Names of columns are PgBouncer's where they mean the same, so that tools made for it work.
 
 mod archive;
 mod backups;
+mod brief;
 mod catalog;
 mod clients;
 mod config;
 mod databases;
+mod events;
 mod failovers;
 mod help;
 mod listen;
@@ -15,6 +17,7 @@ mod lists;
 mod nodes;
 mod pools;
 mod prepared;
+mod rates;
 mod routes;
 mod servers;
 mod stats;
@@ -42,17 +45,28 @@ impl fmt::Debug for Show {
 pub(super) static SHOWS: &[Show] = &[
     clients::SHOW,
     servers::SHOW,
-    pools::SHOW,
+    pools::POOLS,
+    pools::NODE_POOLS,
     prepared::SHOW,
     routes::SHOW,
     nodes::SHOW,
+    brief::LAG,
+    brief::PINS,
+    events::SHOW,
+    brief::ERRORS,
     term::SHOW,
     failovers::SHOW,
     backups::SHOW,
     archive::SHOW,
     databases::SHOW,
     catalog::SHOW,
-    stats::SHOW,
+    rates::SHOW,
+    stats::STATS,
+    stats::TOTALS,
+    stats::AVERAGES,
+    brief::USERS,
+    brief::SOCKETS,
+    brief::STATE,
     listen::SHOW,
     lists::SHOW,
     config::SHOW,

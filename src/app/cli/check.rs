@@ -16,7 +16,17 @@ pub(super) fn check(path: &Path, connect: bool) -> ExitCode {
     if print(&summary(path, &config)) != ExitCode::SUCCESS || !connect {
         return ExitCode::SUCCESS;
     }
-    check_servers(&config)
+    check_servers(&config, false)
+}
+
+/// The same with what would be better otherwise, on the servers and on this machine.
+pub(super) fn doctor(path: &Path) -> ExitCode {
+    let config = match config::load(path) {
+        Ok(config) => config,
+        Err(problems) => return print_problems(&problems),
+    };
+    print_warnings(&config);
+    check_servers(&config, true)
 }
 
 pub(super) fn print_problems(problems: &Problems) -> ExitCode {
@@ -34,7 +44,7 @@ pub(super) fn print_warnings(config: &Config) {
     }
 }
 
-fn check_servers(config: &Config) -> ExitCode {
+fn check_servers(config: &Config, advises: bool) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -52,6 +62,21 @@ fn check_servers(config: &Config) -> ExitCode {
         }
     };
     let _ = print(&format!("\n{}", connect::render(&reports)));
+    if advises {
+        let machine = connect::advice_for_machine(&config.settings);
+        let advice = connect::all_advice(&reports).into_iter().chain(machine);
+        let mut lines = String::new();
+        for finding in advice {
+            let _ = writeln!(lines, "advice: {}", finding.says);
+            if let Some(hint) = finding.hint {
+                let _ = writeln!(lines, "  hint: {hint}");
+            }
+        }
+        if lines.is_empty() {
+            lines.push_str("nothing would be better otherwise\n");
+        }
+        let _ = print(&lines);
+    }
     match reports.iter().all(connect::ClusterReport::is_fine) {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,

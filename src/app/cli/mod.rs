@@ -1,13 +1,17 @@
 //! The command line. Exit codes: 0 all is well, 1 something is wrong, 2 not a command.
 
+mod ask;
 mod backup;
 mod check;
+mod explain;
 mod reign;
+mod show;
+mod top;
 mod wal;
 
 use super::{demo, run};
 use crate::config;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -37,6 +41,57 @@ enum Command {
         /// Log in to every node and report what it is and what is missing
         #[arg(long)]
         connect: bool,
+    },
+    /// Check the servers and this machine, and say what would be better otherwise, with the commands
+    Doctor {
+        /// The configuration file
+        #[arg(short, long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// What a running proxy sees: clusters, nodes, rates, the last events. Exit code 0: it serves,
+    /// and every cluster has a primary
+    Status {
+        #[command(flatten)]
+        of: show::Of,
+    },
+    /// Roles, positions and staleness of all nodes
+    Nodes {
+        #[command(flatten)]
+        of: show::Of,
+    },
+    /// Where statements go, by shape, the most used first
+    Routes {
+        #[command(flatten)]
+        of: show::Of,
+        /// Only so many
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+    },
+    /// A live screen: rates, latencies, nodes, who waits, the most used statements
+    Top {
+        #[command(flatten)]
+        of: show::Of,
+    },
+    /// Where a statement would go, and why not elsewhere
+    Explain {
+        #[command(flatten)]
+        question: explain::Question,
+    },
+    /// What happened to nodes and what operators did
+    Events {
+        #[command(flatten)]
+        of: show::Of,
+        /// Go on with what happens, until Ctrl-C
+        #[arg(short, long)]
+        follow: bool,
+    },
+    /// Any command of the console: SHOW HELP lists them
+    Console {
+        #[command(flatten)]
+        of: show::Of,
+        /// Such as: SHOW CLIENTS WHERE state = 'waiting'
+        #[arg(required = true)]
+        command: Vec<String>,
     },
     /// Make another node the primary while the present one is well
     Switchover {
@@ -74,6 +129,8 @@ enum Command {
     },
     /// Print the version
     Version,
+    /// Print completions for a shell: tidegate completions bash > …/completions/tidegate
+    Completions { shell: clap_complete::Shell },
     /// Print the reference configuration: every key with its documentation and default
     Reference,
 }
@@ -95,6 +152,14 @@ pub fn main() -> ExitCode {
             Err(problems) => check::print_problems(&problems),
         },
         Command::Check { config, connect } => check::check(&config, connect),
+        Command::Doctor { config } => check::doctor(&config),
+        Command::Status { of } => show::status(&of),
+        Command::Nodes { of } => show::command(&of, "SHOW NODES"),
+        Command::Routes { of, limit } => show::command(&of, &format!("SHOW ROUTES LIMIT {limit}")),
+        Command::Top { of } => top::top(&of),
+        Command::Explain { question } => explain::explain(&question),
+        Command::Events { of, follow } => show::events(&of, follow),
+        Command::Console { of, command } => show::command(&of, &command.join(" ")),
         Command::Switchover { change } => reign::switchover(&change),
         Command::Failover { change, force } => reign::failover(&change, force),
         Command::Unlatch { of } => reign::unlatch(&of),
@@ -106,6 +171,11 @@ pub fn main() -> ExitCode {
                 DemoEngine::Mariadb => demo::Engine::Mariadb,
             };
             demo::demo(engine, check)
+        }
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "tidegate", &mut text);
+            print(&String::from_utf8_lossy(&text))
         }
         Command::Version => print(&format!("tidegate {}\n", env!("CARGO_PKG_VERSION"))),
         Command::Reference => print(&config::reference()),

@@ -1,13 +1,10 @@
 //! `tidegate switchover`, `failover`, `unlatch`: asked of the running proxy over its console.
 
-use super::{check, print};
-use crate::config::{self, Config};
+use super::ask::with_console;
+use super::print;
 use clap::Args;
-use futures_util::StreamExt;
-use futures_util::stream::poll_fn;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use tokio_postgres::{AsyncMessage, NoTls};
 
 /// Which cluster, of which proxy.
 #[derive(Debug, Args)]
@@ -34,15 +31,15 @@ pub(super) struct Change {
 }
 
 pub(super) fn switchover(change: &Change) -> ExitCode {
-    ask(&change.of, &change.command("SWITCHOVER", false))
+    tell(&change.of, &change.command("SWITCHOVER", false))
 }
 
 pub(super) fn failover(change: &Change, force: bool) -> ExitCode {
-    ask(&change.of, &change.command("FAILOVER", force))
+    tell(&change.of, &change.command("FAILOVER", force))
 }
 
 pub(super) fn unlatch(of: &Of) -> ExitCode {
-    ask(of, &format!("UNLATCH \"{}\"", of.cluster))
+    tell(of, &format!("UNLATCH \"{}\"", of.cluster))
 }
 
 impl Change {
@@ -61,59 +58,9 @@ impl Change {
     }
 }
 
-fn ask(of: &Of, command: &str) -> ExitCode {
-    let config = match config::load(&of.config) {
-        Ok(config) => config,
-        Err(problems) => return check::print_problems(&problems),
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let asked = match runtime {
-        Ok(runtime) => runtime.block_on(tell(&config, command)),
-        Err(error) => Err(error.to_string()),
-    };
-    match asked {
-        Ok(lines) => print(&lines.iter().map(|line| format!("{line}\n")).collect::<String>()),
-        Err(why) => {
-            eprintln!("tidegate: {why}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// What the console answers, notice by notice.
-async fn tell(config: &Config, command: &str) -> Result<Vec<String>, String> {
-    let listen = &config.settings.listen;
-    let address = listen.console.address().ok_or("listen.console is \"off\": nobody to ask")?;
-    let mut login = tokio_postgres::Config::new();
-    login.host(address.ip().to_string()).port(address.port()).dbname("tidegate").user("tidegate");
-    // Whoever can read the configuration is one of its administrators.
-    if let Some((user, entry)) = config.settings.console.users.iter().next() {
-        login.user(user);
-        if let Some(password) = &entry.password {
-            login.password(password.expose());
-        }
-    }
-    let connected = login.connect(NoTls).await;
-    let (client, mut connection) = connected
-        .map_err(|error| format!("the console at {address} cannot be reached: {error}"))?;
-    let notices = tokio::spawn(async move {
-        let mut lines = Vec::new();
-        let mut messages = poll_fn(move |cx| connection.poll_message(cx));
-        while let Some(Ok(message)) = messages.next().await {
-            if let AsyncMessage::Notice(notice) = message {
-                lines.push(notice.message().to_owned());
-            }
-        }
-        lines
-    });
-    let done = client.batch_execute(command).await;
-    drop(client);
-    let lines = notices.await.map_err(|error| error.to_string())?;
-    done.map(|()| lines).map_err(|error| match error.as_db_error() {
-        Some(said) => match said.hint() {
-            Some(hint) => format!("{}\nhint: {hint}", said.message()),
-            None => said.message().to_owned(),
-        },
-        None => error.to_string(),
+fn tell(of: &Of, command: &str) -> ExitCode {
+    with_console(&of.config, async |console| {
+        let answer = console.ask(command).await?;
+        Ok(print(&answer.notices.iter().map(|line| format!("{line}\n")).collect::<String>()))
     })
 }

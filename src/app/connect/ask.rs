@@ -1,6 +1,7 @@
 //! The questions a node is asked, and what its answers mean.
 
-use super::{Facts, Finding};
+use super::{Facts, Finding, advice};
+use crate::config::Cluster;
 use tokio_postgres::{Client, Error, Row};
 
 /// Everyone may ask this.
@@ -33,9 +34,11 @@ const LEADER: &str = "
            received_tli AS timeline
       FROM pg_stat_wal_receiver";
 
+const SETTINGS: &str = "SELECT name, setting FROM pg_settings WHERE name = ANY ($1)";
+
 const PAUSED: &str = "SELECT pg_is_wal_replay_paused() AS paused";
 
-pub(super) async fn facts(client: &Client) -> Result<Facts, Error> {
+pub(super) async fn facts(client: &Client, cluster: &Cluster) -> Result<Facts, Error> {
     let who = client.query_one(WHO, &[]).await?;
     let me: String = who.try_get("me")?;
     let mut facts = Facts {
@@ -46,6 +49,7 @@ pub(super) async fn facts(client: &Client) -> Result<Facts, Error> {
         replication: String::new(),
         encrypted: who.try_get("ssl")?,
         problems: Vec::new(),
+        advice: Vec::new(),
     };
     if !who.try_get::<_, bool>("may_monitor")? {
         facts.problems.push(Finding {
@@ -71,6 +75,10 @@ pub(super) async fn facts(client: &Client) -> Result<Facts, Error> {
         true => followers(client, &mut facts).await?,
         false => leader(client, &mut facts).await?,
     }
+    let asked = client.query(SETTINGS, &[&advice::ASKED]).await?;
+    let asked: Result<advice::Answers, Error> =
+        asked.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect();
+    facts.advice = advice::of_postgres(cluster, facts.primary, &asked?);
     Ok(facts)
 }
 

@@ -1,13 +1,15 @@
-//! `tidegate check --connect`: what the servers say for themselves, and what they withhold.
+//! `tidegate check --connect` and `doctor`: what the servers say for themselves, what they withhold,
+//! and how they are set.
 
+mod advice;
 mod ask;
 mod mysql;
 mod report;
 
-pub use report::{ClusterReport, render};
+pub use report::{ClusterReport, all_advice, render};
 
 use super::wire;
-use crate::config::{Cluster, Monitor, Settings};
+use crate::config::{Cluster, Settings};
 use crate::net::tls::Authorities;
 use crate::pg::auth::scram::KeyCache;
 use crate::pg::connect::Node;
@@ -28,6 +30,8 @@ pub struct Facts {
     pub replication: String,
     pub encrypted: bool,
     pub problems: Vec<Finding>,
+    /// What would be better otherwise.
+    pub advice: Vec<Finding>,
 }
 
 /// Something to mend on a server.
@@ -70,9 +74,15 @@ pub async fn look(settings: &Settings) -> Result<Vec<ClusterReport>, wire::WireE
     Ok(reports)
 }
 
+/// What to change on the machine of the proxy.
+pub fn advice_for_machine(settings: &Settings) -> Option<Finding> {
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    advice::of_machine(settings.clusters.values(), files)
+}
+
 async fn look_at(node: Arc<Node>, cluster: &Cluster) -> NodeReport {
     let patience = cluster.pool.connect_timeout;
-    let asked = log_in_and_ask(&node, &cluster.monitor);
+    let asked = log_in_and_ask(&node, cluster);
     let facts = match tokio::time::timeout(patience, asked).await {
         Ok(facts) => facts,
         Err(_) => Err(format!("no answer within {patience:?}")),
@@ -80,15 +90,15 @@ async fn look_at(node: Arc<Node>, cluster: &Cluster) -> NodeReport {
     NodeReport { name: node.name.to_string(), address: node.address.to_string(), facts }
 }
 
-async fn log_in_and_ask(node: &Node, monitor: &Monitor) -> Result<Facts, String> {
-    let mut login = wire::monitor_login(monitor);
+async fn log_in_and_ask(node: &Node, cluster: &Cluster) -> Result<Facts, String> {
+    let mut login = wire::monitor_login(&cluster.monitor);
     login.application_name("tidegate check");
     let (stream, _) = node.dial().await.map_err(|e| e.to_string())?;
     let connected = login.connect_raw(stream, NoTls).await;
     let (client, connection) = connected.map_err(|e| in_words(&e))?;
     // The connection carries the bytes for `client`; it ends when the answers are there.
     let asked = async {
-        let facts = ask::facts(&client).await.map_err(|e| in_words(&e));
+        let facts = ask::facts(&client, cluster).await.map_err(|e| in_words(&e));
         drop(client);
         facts
     };

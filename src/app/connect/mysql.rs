@@ -21,6 +21,7 @@ pub(super) async fn look_at(node: Arc<Node>, cluster: &Cluster) -> NodeReport {
             replication: if read_only { "read_only" } else { "takes writes" }.into(),
             encrypted: link.stream.is_tls(),
             problems: Vec::new(),
+            advice: Vec::new(),
         })
     };
     let facts = match tokio::time::timeout(patience, asked).await {

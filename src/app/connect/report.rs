@@ -84,6 +84,18 @@ impl ClusterReport {
     }
 }
 
+/// What would be better otherwise, node by node.
+pub fn all_advice(clusters: &[ClusterReport]) -> Vec<Finding> {
+    let nodes = clusters.iter().flat_map(|cluster| cluster.nodes.iter().map(move |n| (cluster, n)));
+    let of = |(cluster, node): (&ClusterReport, &NodeReport)| {
+        let at = format!("{}.{}", cluster.name, node.name);
+        let advice = node.facts.iter().flat_map(|facts| facts.advice.clone());
+        let named = |found: Finding| Finding { says: format!("{at}: {}", found.says), ..found };
+        advice.map(named).collect::<Vec<_>>()
+    };
+    nodes.flat_map(of).collect()
+}
+
 /// The report as the terminal shows it.
 pub fn render(clusters: &[ClusterReport]) -> String {
     let mut out = String::new();
@@ -112,6 +124,7 @@ mod tests {
             replication: String::new(),
             encrypted: false,
             problems: Vec::new(),
+            advice: Vec::new(),
         };
         NodeReport { name: name.into(), address: "db:5432".into(), facts: Ok(facts) }
     }

@@ -16,6 +16,7 @@ pub(super) fn add(proxy: &mut view::Proxy, console: &Console) {
             monitor: &cluster.monitor,
             pool: &pool,
             paused: cluster.is_paused(),
+            disabled: cluster.is_disabled(),
         };
         let databases = cluster.databases.as_deref();
         proxy.clusters.push(cluster_view(&seen, cluster.flavour.name(), databases));

@@ -164,13 +164,15 @@ impl Client {
 
     /// The answer is there.
     fn has_run(&mut self, job: &Job) {
+        let took = job.started.elapsed();
+        self.cluster.counters.took.observe(took);
         self.session.failed = self.relay.failed;
         if let Some(analysis) = job.asked.runs() {
             if !self.relay.failed {
                 self.session.has_done(analysis);
             }
             if let Some(usage) = &analysis.usage {
-                usage.answered(job.replica.is_none(), job.started.elapsed());
+                usage.answered(job.replica.is_none(), took);
             }
         }
         self.note_statement(&job.asked);

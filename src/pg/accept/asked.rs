@@ -63,6 +63,7 @@ impl Asked {
         if self.replication.is_some() && found.access.load().replication == Destination::Off {
             return Err(Refusal::ReplicationOff { cluster: found.name.clone() });
         }
+        found.is_open()?;
         Ok(found.clone())
     }
 

@@ -85,8 +85,10 @@ impl Client {
             }
             return match ended {
                 Ended::Done => {
+                    let took = started.elapsed();
+                    self.cluster.counters.took.observe(took);
                     if let Some(usage) = usage {
-                        usage.answered(!self.reads_elsewhere(), started.elapsed());
+                        usage.answered(!self.reads_elsewhere(), took);
                     }
                     Ok(())
                 }

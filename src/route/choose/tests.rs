@@ -25,6 +25,7 @@ fn world(replicas: u8) -> World {
         role: if id == 0 { Role::Primary } else { Role::Replica },
         weight: 1,
         near: true,
+        drained: false,
         position: None,
         fresh_as_of: Some(now),
         asked: Some(now),

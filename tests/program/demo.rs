@@ -1,12 +1,10 @@
 //! `tidegate demo` as a user runs it: the real binary, and what it leaves behind.
 
-mod support;
-
+use crate::support::cluster;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use support::cluster;
 
 /// A folder for temporary files that only this demo uses, so that what it leaves is its own.
 struct Place(tempfile::TempDir);

@@ -1,10 +1,7 @@
 //! What the fuzz targets of the wire check, for their seeds, some thousand changes of them, and
 //! arbitrary bytes, without a fuzzer.
-#![allow(unreachable_pub, reason = "modules of a test binary have no outside")]
 
-#[path = "fuzz/wire_checks.rs"]
-mod wire_checks;
-
+use crate::wire_checks;
 use proptest::prelude::*;
 use std::path::Path;
 

@@ -1,10 +1,8 @@
 //! What the monitor concludes from real MariaDB servers: who is what, and how fresh.
 
-mod support;
-
+use crate::support::watch::{SETTINGS, Watch};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use support::watch::{SETTINGS, Watch};
 use tidegate::lab::mariadb::{Cluster, Node, cluster};
 use tidegate::monitor::{Member, Settings, start};
 use tidegate::mysql::auth::ServerSecret;

@@ -1,13 +1,11 @@
 //! The PostgreSQL probe's way in: users without privileges, passwords, TLS.
 
-mod support;
-
+use crate::support::cluster;
+use crate::support::watch::{SETTINGS, Watch, bare, watch_by};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use support::cluster;
-use support::watch::{SETTINGS, Watch, bare, watch_by};
 use tidegate::net::tls::{Authorities, Connector, ServerMode, ServerSide};
 use tidegate::pg::probe::PgProbe;
 use tidegate::topology::{NodeId, Role};
@@ -24,7 +22,8 @@ async fn a_user_without_privileges_is_enough_to_find_roles_and_freshness() {
     let cluster = cluster().replicas(1).auth("scram").user("watcher", "s3cret").start().await;
     let cluster = cluster.unwrap();
     let nodes: Vec<_> = cluster.nodes().iter().collect();
-    let probe = |node: &support::Node| PgProbe::new(bare(node), node.config("watcher", "postgres"));
+    let probe =
+        |node: &crate::support::Node| PgProbe::new(bare(node), node.config("watcher", "postgres"));
     let watch = watch_by(&nodes, &SETTINGS, probe).await;
     watch.until_roles(&["primary", "replica"]).await;
     watch.until("a fresh replica", |seen| seen.node(NodeId(1)).fresh_as_of.is_some()).await;
@@ -50,7 +49,8 @@ async fn wal_that_nobody_flushes_does_not_make_replicas_stale() {
     let behind = "SELECT pg_current_wal_insert_lsn() > pg_current_wal_flush_lsn()";
     assert_eq!(primary.value(behind).await.unwrap(), "t");
     let nodes: Vec<_> = cluster.nodes().iter().collect();
-    let probe = |node: &support::Node| PgProbe::new(bare(node), node.config("watcher", "postgres"));
+    let probe =
+        |node: &crate::support::Node| PgProbe::new(bare(node), node.config("watcher", "postgres"));
     let watch = watch_by(&nodes, &SETTINGS, probe).await;
     watch.until("a fresh replica", |seen| seen.node(NodeId(1)).fresh_as_of.is_some()).await;
 }
@@ -58,7 +58,7 @@ async fn wal_that_nobody_flushes_does_not_make_replicas_stale() {
 #[tokio::test]
 async fn a_refused_login_is_told_in_the_servers_words_without_the_password() {
     let cluster = cluster().auth("scram").user("watcher", "s3cret").start().await.unwrap();
-    let probe = |node: &support::Node| {
+    let probe = |node: &crate::support::Node| {
         let mut config = node.config("watcher", "postgres");
         config.password("wr0ng");
         PgProbe::new(bare(node), config)
@@ -92,7 +92,7 @@ async fn the_probe_verifies_the_servers_certificate() {
             ..ServerSide::default()
         };
         let tls = Connector::new(&side, &mut Authorities::default()).unwrap();
-        move |node: &support::Node| {
+        move |node: &crate::support::Node| {
             let mut way = tidegate::pg::connect::Node::plain(node.name(), &node.address());
             way.tls = Some(tls.clone());
             PgProbe::new(Arc::new(way), node.config("postgres", "postgres"))

@@ -1,12 +1,10 @@
 //! The throwaway clusters themselves: what they promise to every other test.
 
-mod support;
-
+use crate::support::cluster;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use support::cluster;
 use tidegate::lab::postgres::How;
 
 #[tokio::test]
@@ -89,7 +87,7 @@ async fn hold_a_cluster() {
 #[test]
 fn servers_do_not_outlive_a_process_that_is_killed() {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "hold_a_cluster", "--ignored", "--nocapture"])
+        .args(["--exact", "postgres::hold_a_cluster", "--ignored", "--nocapture"])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();

@@ -1,10 +1,8 @@
 //! What the monitor sees of real servers, and what routing makes of it.
 
-mod support;
-
+use crate::support::watch::{SETTINGS, Watch, names, watch, watch_with};
+use crate::support::{How, cluster};
 use std::time::{Duration, Instant};
-use support::watch::{SETTINGS, Watch, names, watch, watch_with};
-use support::{How, cluster};
 use tidegate::monitor::Settings;
 use tidegate::route::{Because, Decision, Target};
 use tidegate::topology::{NodeId, Role, Snapshot};

@@ -1,7 +1,6 @@
 //! Stop, restart and reload of the real binary, with clients that are there all the time.
 
-mod support;
-
+use crate::support::{Cluster, cluster};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -9,7 +8,6 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use support::{Cluster, cluster};
 use tokio_postgres::{Client, Config, NoTls};
 
 const PATIENCE: Duration = Duration::from_secs(60);

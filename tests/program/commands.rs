@@ -1,0 +1,124 @@
+//! `tidegate status`, `nodes`, `routes`, `events`, `explain`, `console`, `top`, `doctor`: asked of a
+//! running proxy in front of real servers.
+
+use crate::support::ask::until;
+use crate::support::program::Program;
+use crate::support::proxy::proxy;
+use crate::support::{Cluster, cluster};
+use serde_json::Value;
+use std::process::{Command, Output, Stdio};
+
+/// Starts a proxy; its configuration then says where it really listens.
+async fn start(servers: &Cluster) -> Program {
+    let text = proxy(servers).text();
+    let program = Program::start(&text).await;
+    let mut real = text;
+    for listener in ["postgres", "console"] {
+        let any = format!("{listener} = \"127.0.0.1:0\"");
+        assert!(real.contains(&any), "{real}");
+        real = real.replace(&any, &format!("{listener} = \"{}\"", program.address(listener)));
+    }
+    std::fs::write(program.config(), real).expect("a configuration");
+    program
+}
+
+/// Runs the program with `-c` of the running one.
+fn run(program: &Program, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
+    command.args(arguments).arg("-c").arg(program.config()).stdin(Stdio::null());
+    command.output().expect("the program")
+}
+
+fn said(program: &Program, arguments: &[&str]) -> String {
+    let out = run(program, arguments);
+    let errors = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success(), "{arguments:?}: {errors}");
+    String::from_utf8(out.stdout).expect("UTF-8")
+}
+
+fn json(program: &Program, arguments: &[&str]) -> Value {
+    let all: Vec<&str> = arguments.iter().copied().chain(["--json"]).collect();
+    serde_json::from_str(&said(program, &all)).expect("JSON")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_running_proxy_is_looked_at_and_told_from_the_command_line() {
+    let servers = cluster().replicas(1).start().await.expect("a cluster");
+    let program = start(&servers).await;
+    let client = program.connect().await;
+    for _ in 0..3 {
+        client.simple_query("SELECT 42").await.expect("a read");
+    }
+    until("the replica's role", || async { said(&program, &["nodes"]).contains("replica") }).await;
+    let nodes = json(&program, &["nodes"]);
+    assert_eq!(
+        (nodes[0]["node"].as_str(), nodes[0]["role"].as_str()),
+        (Some("a"), Some("primary"))
+    );
+    assert!(nodes[0]["weight"] == 1, "numbers are numbers: {nodes}");
+
+    let status = said(&program, &["status"]);
+    assert!(status.starts_with("Tidegate 0.1.0, up ") && status.contains("serving"), "{status}");
+    assert_eq!(json(&program, &["status"])["well"], true);
+    let routes = json(&program, &["routes", "--limit", "1"]);
+    assert_eq!(routes.as_array().map(Vec::len), Some(1), "{routes}");
+    assert!(said(&program, &["events"]).contains("test.b: replica instead of unknown"));
+    let top = said(&program, &["top"]);
+    assert!(top.contains("test.b") && top.contains("SELECT"), "{top}");
+
+    let read = said(&program, &["explain", "SELECT 1", "--user", "postgres"]);
+    assert!(read.contains("Route: b ("), "{read}");
+    let write = said(&program, &["explain", "DELETE FROM pg_class", "--user", "postgres"]);
+    assert!(write.contains("Route: a ("), "{write}");
+
+    assert_eq!(said(&program, &["console", "DRAIN", "test.b"]), "");
+    let drained = json(&program, &["console", "SHOW NODES WHERE reason LIKE 'drained%'"]);
+    assert_eq!(drained[0]["node"], "b");
+    let wrong = run(&program, &["console", "SHOW NODE"]);
+    let errors = String::from_utf8_lossy(&wrong.stderr);
+    assert!(
+        !wrong.status.success() && errors.contains("hint: Did you mean SHOW NODES?"),
+        "{errors}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proxy_without_a_primary_is_not_well_and_one_that_is_not_there_is_told() {
+    let servers = cluster().start().await.expect("a server");
+    let program = start(&servers).await;
+    servers.primary().kill();
+    until("no primary", || async { !run(&program, &["status"]).status.success() }).await;
+    let out = run(&program, &["status"]);
+    let status = String::from_utf8_lossy(&out.stdout);
+    assert!(status.contains("cluster test has no primary"), "{status}");
+    let gone = tempfile::tempdir().expect("a folder");
+    let file = gone.path().join("tidegate.toml");
+    let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = port.local_addr().expect("an address").port();
+    let text = proxy(&servers).text().replacen(
+        "console = \"127.0.0.1:0\"",
+        &format!("console = \"127.0.0.1:{port}\""),
+        1,
+    );
+    std::fs::write(&file, text).expect("a configuration");
+    let out =
+        Command::new(env!("CARGO_BIN_EXE_tidegate")).arg("nodes").arg("-c").arg(&file).output();
+    let errors = String::from_utf8(out.expect("the program").stderr).expect("UTF-8");
+    assert!(errors.contains("the console at 127.0.0.1:") && errors.contains("cannot be reached"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_doctor_says_what_would_be_better_and_how() {
+    let servers = cluster().replicas(1).conf("hot_standby_feedback", "off").start().await;
+    let servers = servers.expect("a cluster");
+    let program = start(&servers).await;
+    let told = said(&program, &["doctor"]);
+    assert!(told.contains("advice: test.b: hot_standby_feedback is off"), "{told}");
+    let hint = "  hint: ALTER SYSTEM SET hot_standby_feedback = on; SELECT pg_reload_conf();";
+    assert!(told.lines().any(|line| line == hint), "{told}");
+    assert!(!told.contains("test.a: hot_standby_feedback"), "{told}");
+    let shells =
+        Command::new(env!("CARGO_BIN_EXE_tidegate")).args(["completions", "bash"]).output();
+    let shells = String::from_utf8(shells.expect("the program").stdout).expect("UTF-8");
+    assert!(shells.contains("complete -F _tidegate"), "{shells}");
+}
