@@ -60,10 +60,6 @@ impl fmt::Display for Command {
             }
             Command::Reign(cluster, wanted, dry) => {
                 let (to, force) = match wanted {
-                    Wanted::Rejoin { node } => {
-                        let dry = if *dry { " DRY RUN" } else { "" };
-                        return write!(f, "REJOIN {cluster}.{node}{dry}");
-                    }
                     Wanted::Switchover { to } => (to.as_ref(), false),
                     Wanted::Failover { to, vouched } => (to.as_ref(), vouched.is_some()),
                     Wanted::Rejoin { .. } | Wanted::Unlatch => (None, false),
