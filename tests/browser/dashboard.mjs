@@ -1,5 +1,6 @@
 // The dashboard in a real browser, by clicks and keys. DASHBOARD: its address; TOKEN; KEPT: where
 // the packages are, and where pictures go.
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import assert from 'node:assert/strict';
 import path from 'node:path';
@@ -10,7 +11,7 @@ const { chromium } = require('playwright-core');
 const axe = require.resolve('axe-core/axe.min.js');
 
 const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] });
-const context = await browser.newContext({ viewport: { width: 1180, height: 900 }, bypassCSP: false });
+const context = await browser.newContext({ viewport: { width: 1180, height: 900 } });
 const page = await context.newPage();
 const complaints = [];
 page.on('console', (message) => {
@@ -87,9 +88,8 @@ async function isAccessible(name) {
   await page.screenshot({ path: path.join(kept, `${name}.png`), fullPage: true });
   const wide = await page.evaluate(() => document.scrollingElement.scrollWidth - window.innerWidth);
   assert.ok(wide <= 0, `${name}: ${wide} px wider than the screen`);
-  await page.addScriptTag({ path: axe }).catch(() => null);
-  const loaded = await page.evaluate(() => typeof axe !== 'undefined');
-  if (!loaded) await page.evaluate((await import('node:fs')).readFileSync(axe, 'utf8'));
+  // The page's own policy lets no script of ours in as a tag.
+  await page.evaluate(readFileSync(axe, 'utf8'));
   const found = await page.evaluate(() => axe.run(document, { resultTypes: ['violations'] }));
   const serious = found.violations.filter((v) => ['serious', 'critical'].includes(v.impact));
   assert.deepEqual(serious.map((v) => [v.id, v.nodes.map((n) => n.html)]), [], name);
@@ -114,7 +114,7 @@ try {
   await pauses();
   await switchesOver();
   await logsOut();
-  assert.deepEqual(complaints.filter((text) => !text.includes('Content Security Policy') || !text.includes('axe')), []);
+  assert.deepEqual(complaints, []);
   console.log('ok');
 } catch (error) {
   await page.screenshot({ path: path.join(kept, 'failed.png'), fullPage: true }).catch(() => {});

@@ -93,18 +93,23 @@ async fn a_proxy_without_a_primary_is_not_well_and_one_that_is_not_there_is_told
     assert!(status.contains("cluster test has no primary"), "{status}");
     let gone = tempfile::tempdir().expect("a folder");
     let file = gone.path().join("tidegate.toml");
-    let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = port.local_addr().expect("an address").port();
-    let text = proxy(&servers).text().replacen(
-        "console = \"127.0.0.1:0\"",
-        &format!("console = \"127.0.0.1:{port}\""),
-        1,
-    );
-    std::fs::write(&file, text).expect("a configuration");
-    let out =
-        Command::new(env!("CARGO_BIN_EXE_tidegate")).arg("nodes").arg("-c").arg(&file).output();
-    let errors = String::from_utf8(out.expect("the program").stderr).expect("UTF-8");
-    assert!(errors.contains("the console at 127.0.0.1:") && errors.contains("cannot be reached"));
+    let told = |port: u16| {
+        let door = format!("console = \"127.0.0.1:{port}\"");
+        let text = proxy(&servers).text().replacen("console = \"127.0.0.1:0\"", &door, 1);
+        std::fs::write(&file, text).expect("a configuration");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
+        let out = command.arg("nodes").arg("-c").arg(&file).output().expect("the program");
+        String::from_utf8(out.stderr).expect("UTF-8")
+    };
+    // One that accepts and says nothing, then one that is closed.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = silent.local_addr().expect("an address").port();
+    let reached = format!("the console at 127.0.0.1:{port} cannot be reached: ");
+    let errors = told(port);
+    assert!(errors.contains(&format!("{reached}no answer within 10s")), "{errors}");
+    drop(silent);
+    let errors = told(port);
+    assert!(errors.contains(&format!("{reached}error connecting")), "{errors}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

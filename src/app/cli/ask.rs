@@ -7,7 +7,9 @@ use serde_json::{Map, Value};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_postgres::types::Type;
 use tokio_postgres::{AsyncMessage, Client, NoTls};
 
@@ -53,6 +55,9 @@ impl Answer {
     }
 }
 
+/// How long a console may take to let us in.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// A connection to the console.
 pub(super) struct Console {
     client: Client,
@@ -74,9 +79,11 @@ impl Console {
                 login.password(password.expose());
             }
         }
-        let connected = login.connect(NoTls).await;
+        let unreached = |why: String| format!("the console at {address} cannot be reached: {why}");
+        let connected = timeout(PATIENCE, login.connect(NoTls)).await;
         let (client, mut connection) = connected
-            .map_err(|error| format!("the console at {address} cannot be reached: {error}"))?;
+            .map_err(|_| unreached(format!("no answer within {PATIENCE:?}")))?
+            .map_err(|error| unreached(error.to_string()))?;
         let notices: Arc<Mutex<Vec<String>>> = Arc::default();
         let heard = notices.clone();
         let _connection = tokio::spawn(async move {
