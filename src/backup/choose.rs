@@ -103,28 +103,13 @@ fn because(node: &NodeView, wishes: &Wishes, able: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::topology::Load;
     use std::sync::atomic::Ordering;
 
     fn node(id: u8, role: Role, age: Option<u64>, now: Instant) -> NodeView {
         NodeView {
-            id: NodeId(id),
-            name: ["a", "b", "c", "d"][usize::from(id)].into(),
-            address: "".into(),
-            role,
-            weight: 1,
-            near: true,
-            drained: false,
-            position: None,
             fresh_as_of: age.map(|s| now - Duration::from_secs(s)),
-            asked: None,
-            away: None,
-            claimed_lag_us: None,
-            trouble: None,
             bytes_behind: Some(0),
-            version: None,
-            standing: None,
-            load: Arc::new(Load::default()),
+            ..NodeView::unseen(NodeId(id), ["a", "b", "c", "d"][usize::from(id)], role)
         }
     }
 

@@ -70,28 +70,11 @@ fn judge(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::topology::Load;
-    use std::sync::Arc;
 
     fn node(role: Role, age: Option<u64>, now: Instant) -> NodeView {
         NodeView {
-            id: NodeId(0),
-            name: "b".into(),
-            address: "".into(),
-            role,
-            weight: 1,
-            near: true,
-            drained: false,
-            position: None,
             fresh_as_of: age.map(|s| now - Duration::from_secs(s)),
-            asked: None,
-            away: None,
-            claimed_lag_us: None,
-            trouble: None,
-            bytes_behind: None,
-            version: None,
-            standing: None,
-            load: Arc::new(Load::default()),
+            ..NodeView::unseen(NodeId(0), "b", role)
         }
     }
 

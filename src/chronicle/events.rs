@@ -58,28 +58,10 @@ fn turned(old: &Role, new: &Role) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::topology::{Load, NodeId};
+    use crate::topology::NodeId;
 
     fn node(id: u8, name: &str, role: Role) -> NodeView {
-        NodeView {
-            id: NodeId(id),
-            name: name.into(),
-            address: "db:1".into(),
-            role,
-            weight: 1,
-            near: true,
-            drained: false,
-            position: None,
-            fresh_as_of: None,
-            asked: None,
-            away: None,
-            claimed_lag_us: None,
-            trouble: None,
-            bytes_behind: None,
-            version: None,
-            standing: None,
-            load: Arc::new(Load::default()),
-        }
+        NodeView::unseen(NodeId(id), name, role)
     }
 
     fn seen(primary: Option<u8>, nodes: Vec<NodeView>) -> Snapshot {

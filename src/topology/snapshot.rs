@@ -128,6 +128,31 @@ pub struct NodeView {
     pub load: Arc<Load>,
 }
 
+impl NodeView {
+    /// A node of which nothing but this is known yet; near, and with the usual share of reads.
+    pub fn unseen(id: NodeId, name: impl Into<Arc<str>>, role: Role) -> NodeView {
+        NodeView {
+            id,
+            name: name.into(),
+            address: "".into(),
+            role,
+            weight: 1,
+            drained: false,
+            near: true,
+            position: None,
+            fresh_as_of: None,
+            asked: None,
+            away: None,
+            claimed_lag_us: None,
+            trouble: None,
+            bytes_behind: None,
+            version: None,
+            standing: None,
+            load: Arc::default(),
+        }
+    }
+}
+
 /// One cluster as the monitor sees it now.
 #[derive(Clone, Debug)]
 pub struct Snapshot {

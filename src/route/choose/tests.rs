@@ -3,8 +3,7 @@
 use super::*;
 use crate::route::{Known, holds_for};
 use crate::sql::Why;
-use crate::topology::{Load, Lsn, NodeId, NodeSet, Position, Role, Timeline};
-use std::sync::Arc;
+use crate::topology::{Lsn, NodeId, NodeSet, Position, Role, Timeline};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -19,23 +18,13 @@ struct World {
 fn world(replicas: u8) -> World {
     let now = Instant::now() + Duration::from_secs(100);
     let node = |id: u8| NodeView {
-        id: NodeId(id),
-        name: format!("n{id}").into(),
-        address: "127.0.0.1:5432".into(),
-        role: if id == 0 { Role::Primary } else { Role::Replica },
-        weight: 1,
-        near: true,
-        drained: false,
-        position: None,
         fresh_as_of: Some(now),
         asked: Some(now),
-        away: None,
-        claimed_lag_us: None,
-        trouble: None,
-        bytes_behind: None,
-        version: None,
-        standing: None,
-        load: Arc::new(Load::default()),
+        ..NodeView::unseen(
+            NodeId(id),
+            format!("n{id}"),
+            if id == 0 { Role::Primary } else { Role::Replica },
+        )
     };
     let nodes = (0..=replicas).map(node).collect();
     let seen = Snapshot {
