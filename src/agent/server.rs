@@ -233,7 +233,8 @@ impl Server {
                 .map_err(ServerError::io(format!("remove {}", new.display())))?;
         }
         let mut command = self.program("pg_basebackup");
-        command.arg("-D").arg(&new).args(["-X", "stream", "-c", "fast"]);
+        // Without a terminal pg_basebackup would ask for a missing password for ever.
+        command.arg("-D").arg(&new).args(["-X", "stream", "-c", "fast", "--no-password"]);
         command.arg("-d").arg(conninfo(&self.settings.replication_conninfo, source)?);
         run("pg_basebackup", command).await?;
         let theirs = self.control_of(&new).await?.system;
