@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use tidegate::chronicle::Chronicle;
 use tidegate::http::{METRICS, Problem, Settings, Source, serve};
+use tidegate::telemetry::Metric;
 use tidegate::view::{Proxy, Sample};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -138,6 +139,9 @@ async fn every_line_of_the_metrics_is_read_by_prometheus() {
         "tidegate_routed_total{cluster=\"orders\",database=\"orders\",because=\"fresh_replica\"} 900",
         "tidegate_pool_wait_seconds_count{cluster=\"orders\",database=\"orders\"} 1",
         "tidegate_clients{cluster=\"orders\",state=\"active\"} 1",
+        "tidegate_certificate_ends_timestamp_seconds{listener=\"postgres\"} 1826161209",
+        "tidegate_reloads_total{result=\"refused\"} 1",
+        "tidegate_last_reload_refused 1",
     ] {
         assert!(body.lines().any(|found| found == line), "{line} is missing in\n{body}");
     }
@@ -147,13 +151,35 @@ async fn every_line_of_the_metrics_is_read_by_prometheus() {
     );
 }
 
+/// `TIDEGATE_TEST_WRITE=1` writes the page anew instead.
+#[test]
+fn the_page_of_metrics_is_current() {
+    const HEAD: &str = "# Metrics\n\nWhat `/metrics` shows, made from the table in `src/http/table.rs` \
+         (`tests/http.rs` says how). Units end the\nnames. `config/alerts.yaml` has alerts on them and \
+         `config/grafana.json` a dashboard.\n\n| metric | kind | labels | what it says |\n|---|---|---|---|\n";
+    let row = |metric: &Metric| {
+        let labels: Vec<_> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
+        let (name, kind) = (metric.name, metric.kind.name());
+        format!("| `{name}` | {kind} | {} | {} |\n", labels.join(", "), metric.help)
+    };
+    let page = HEAD.to_owned() + &METRICS.iter().map(row).collect::<String>();
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md");
+    if std::env::var_os("TIDEGATE_TEST_WRITE").is_some() {
+        std::fs::write(file, &page).expect("written");
+    }
+    assert!(
+        std::fs::read_to_string(file).expect("the page") == page,
+        "docs/metrics.md is not current"
+    );
+}
+
 #[tokio::test]
 async fn what_is_recorded_elsewhere_is_on_the_page_too() {
     let recorded = tidegate::telemetry::install_recorder().expect("the only one");
-    metrics::counter!("tidegate_reloads_total", "result" => "ok").increment(2);
+    metrics::counter!("tidegate_recorded_total", "result" => "ok").increment(2);
     let http = http_with(None, proxy(), Some(recorded)).await;
     let (_, _, body) = http.get("/metrics", "").await;
-    for line in ["tidegate_reloads_total{result=\"ok\"} 2", "tidegate_info{version=\"0.1.0\"} 1"] {
+    for line in ["tidegate_recorded_total{result=\"ok\"} 2", "tidegate_info{version=\"0.1.0\"} 1"] {
         assert!(body.lines().any(|found| found == line), "{line} is missing in\n{body}");
     }
 }

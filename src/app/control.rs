@@ -42,6 +42,7 @@ pub struct Console {
     /// When the connections of a cluster were last to be replaced.
     reconnected: Mutex<BTreeMap<Arc<str>, Instant>>,
     path: PathBuf,
+    reloads: Mutex<view::Reloads>,
     stop: Notify,
 }
 
@@ -66,12 +67,18 @@ impl Console {
             config: Mutex::new(config),
             reconnected: Mutex::default(),
             path: path.to_owned(),
+            reloads: Mutex::default(),
             stop: Notify::new(),
         }
     }
 
     pub fn config(&self) -> Config {
         self.config.lock().clone()
+    }
+
+    /// How often the file was read again.
+    pub(super) fn reloads(&self) -> view::Reloads {
+        *self.reloads.lock()
     }
 
     /// Resolves when the console said SHUTDOWN.
@@ -265,8 +272,10 @@ impl Control for Console {
     }
 
     fn reload(&self) -> Result<Reloaded, String> {
-        let next = config::load(&self.path).map_err(|problems| problems.to_string())?;
-        self.change_to(next, Restart::Allowed)
+        let read = config::load(&self.path).map_err(|problems| problems.to_string());
+        let done = read.and_then(|next| self.change_to(next, Restart::Allowed));
+        self.reloads.lock().note(done.is_err());
+        done
     }
 
     fn pause<'a>(&'a self, cluster: Option<&'a str>) -> BoxFuture<'a, Result<(), String>> {

@@ -7,6 +7,7 @@ mod reigns;
 use super::control::Console;
 use crate::counters::Counters;
 use crate::monitor::Handle;
+use crate::net::tls::Acceptor;
 use crate::pg::catalog::Shown;
 use crate::pg::cluster::{Cluster, UserPools};
 use crate::pg::listen::Hub;
@@ -27,6 +28,8 @@ pub(super) fn draw(console: &Console) -> view::Proxy {
     let mut proxy = view::Proxy::empty(env!("CARGO_PKG_VERSION"), started, since.elapsed());
     let open = !engine.gate.is_draining();
     proxy.listeners = console.listening.iter().map(|l| listener(l, open)).collect();
+    proxy.certificates = certificates(console);
+    proxy.reloads = console.reloads();
     proxy.config = settings(console);
     let servers = engine.servers.all();
     for cluster in &engine.clusters {
@@ -64,6 +67,14 @@ pub(super) fn draw(console: &Console) -> view::Proxy {
 /// A proxy that sends its clients away is not open for new ones, whoever still can look at it.
 fn listener((name, at): &(&'static str, std::net::SocketAddr), open: bool) -> view::Listener {
     view::Listener { name: (*name).into(), address: at.to_string().into(), open }
+}
+
+fn certificates(console: &Console) -> Vec<view::Certificate> {
+    let sides = [("postgres", &console.engine.acceptor), ("mysql", &console.mysql.acceptor)];
+    let shown = |(name, acceptor): (&str, &Option<Acceptor>)| {
+        Some(view::Certificate { listener: name.into(), ends: acceptor.as_ref()?.ends()? })
+    };
+    sides.into_iter().filter_map(shown).collect()
 }
 
 fn settings(console: &Console) -> Vec<view::Setting> {

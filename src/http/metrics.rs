@@ -4,7 +4,7 @@ use super::table::*;
 use crate::telemetry::{Exposition, Metric};
 use crate::view::{Client, ClientState, Cluster, Listening, Node, Pool, Proxy, Reign, Stats};
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// A metric, and where its number is in a `T`.
 type Number<T> = (&'static Metric, fn(&T) -> f64);
@@ -21,6 +21,7 @@ pub(super) fn render(view: &Proxy) -> String {
     for listener in &view.listeners {
         page.sample(&LISTENER_UP, &[&listener.name, &listener.address], yes(listener.open));
     }
+    of_configuration(&mut page, view);
     clusters(&mut page, &view.clusters);
     reigns(&mut page, &view.reigns);
     super::backups::put(&mut page, &view.backups);
@@ -34,6 +35,19 @@ pub(super) fn render(view: &Proxy) -> String {
 
 fn yes(fact: bool) -> f64 {
     f64::from(u8::from(fact))
+}
+
+fn of_configuration(page: &mut Exposition, view: &Proxy) {
+    page.metric(&CERTIFICATE_ENDS);
+    for of in &view.certificates {
+        let ends = of.ends.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        page.sample(&CERTIFICATE_ENDS, &[&of.listener], ends.as_secs_f64());
+    }
+    page.metric(&RELOADS);
+    page.sample(&RELOADS, &["done"], view.reloads.done as f64);
+    page.sample(&RELOADS, &["refused"], view.reloads.refused as f64);
+    page.metric(&RELOAD_REFUSED);
+    page.sample(&RELOAD_REFUSED, &[], yes(view.reloads.last_was_refused));
 }
 
 fn clusters(page: &mut Exposition, clusters: &[Cluster]) {
@@ -227,7 +241,6 @@ fn stats(page: &mut Exposition, stats: &[Stats]) {
 mod tests {
     use super::*;
     use crate::telemetry::Kind;
-    use std::time::SystemTime;
 
     #[test]
     fn every_metric_of_the_table_is_on_the_page_once_and_in_its_order() {

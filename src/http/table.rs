@@ -31,6 +31,12 @@ metrics! {
         "Time since the start.";
     LISTENER_UP = "tidegate_listener_up", Gauge, &["listener", "address"],
         "1 while the listener is open.";
+    CERTIFICATE_ENDS = "tidegate_certificate_ends_timestamp_seconds", Gauge, &["listener"],
+        "When the certificate that the listener shows ends, in seconds since 1970; absent without TLS.";
+    RELOADS = "tidegate_reloads_total", Counter, &["result"],
+        "Times that the configuration was read again, by result: done or refused.";
+    RELOAD_REFUSED = "tidegate_last_reload_refused", Gauge, &[],
+        "1 while the file was refused when it was read last: what is in force is older.";
     CLUSTER_PRIMARY = "tidegate_cluster_has_primary", Gauge, &["cluster"],
         "1 while a node of the cluster takes writes.";
     CLUSTER_PAUSED = "tidegate_cluster_paused", Gauge, &["cluster"],

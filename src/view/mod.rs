@@ -38,6 +38,9 @@ pub struct Proxy {
     pub uptime: Duration,
     /// Every listener that is configured, open or not.
     pub listeners: Vec<Listener>,
+    /// Certificates that are shown to clients.
+    pub certificates: Vec<Certificate>,
+    pub reloads: Reloads,
     /// The configuration in force; whoever fills it leaves secrets out.
     pub config: Vec<Setting>,
     pub clusters: Vec<Cluster>,
@@ -73,6 +76,8 @@ impl Proxy {
             started,
             uptime,
             listeners: Vec::new(),
+            certificates: Vec::new(),
+            reloads: Reloads::default(),
             config: Vec::new(),
             clusters: Vec::new(),
             pools: Vec::new(),
@@ -109,6 +114,31 @@ pub struct Listener {
     /// `host:port`
     pub address: Arc<str>,
     pub open: bool,
+}
+
+/// The certificate that a listener shows.
+#[derive(Clone, Debug, Serialize)]
+pub struct Certificate {
+    /// As in `Listener`.
+    pub listener: Arc<str>,
+    #[serde(serialize_with = "rfc3339")]
+    pub ends: SystemTime,
+}
+
+/// How often the configuration was read again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Reloads {
+    pub done: u64,
+    /// What is in force then is not what the file says.
+    pub refused: u64,
+    pub last_was_refused: bool,
+}
+
+impl Reloads {
+    pub fn note(&mut self, refused: bool) {
+        *(if refused { &mut self.refused } else { &mut self.done }) += 1;
+        self.last_was_refused = refused;
+    }
 }
 
 /// One line of the configuration.

@@ -195,6 +195,11 @@ pub(crate) fn proxy() -> Proxy {
         open: true,
     };
     proxy.listeners = vec![listener("postgres", 6432), listener("console", 6433)];
+    proxy.certificates = vec![Certificate {
+        listener: "postgres".into(),
+        ends: SystemTime::UNIX_EPOCH + Duration::from_secs(1_826_161_209),
+    }];
+    proxy.reloads.note(true);
     proxy.config = vec![Setting {
         key: "clusters.orders.pool.size".into(),
         value: "20".into(),

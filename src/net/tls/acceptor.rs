@@ -8,9 +8,11 @@ use rustls::server::danger::ClientCertVerifier;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
+use super::certificate::validity;
 use super::files::{Authorities, TlsError, certificates, private_key};
 use super::{Channel, HandshakeError, Identity, MinVersion, Secured, end_point, provider};
 use crate::net::Stream;
@@ -64,6 +66,8 @@ pub struct ClientSide {
 struct Tls {
     acceptor: TlsAcceptor,
     end_point: Option<Vec<u8>>,
+    /// When our certificate ends.
+    ends: Option<SystemTime>,
 }
 
 struct Live {
@@ -104,6 +108,11 @@ impl Acceptor {
     /// `tls-server-end-point` of our certificate.
     pub fn end_point(&self) -> Option<Vec<u8>> {
         self.live.load().tls.as_ref()?.end_point.clone()
+    }
+
+    /// When our certificate ends; `None`: there is no TLS here.
+    pub fn ends(&self) -> Option<SystemTime> {
+        self.live.load().tls.as_ref()?.ends
     }
 
     /// The handshake, as the server. No byte of the client may have been read ahead.
@@ -147,6 +156,8 @@ impl Tls {
         let chain = certificates("cert_file", cert_file)?;
         let key = private_key("key_file", key_file)?;
         let end_point = chain.first().and_then(|der| end_point(der));
+        let valid = chain.first().and_then(|der| validity(der));
+        let ends = valid.map(|valid| SystemTime::UNIX_EPOCH + Duration::from_secs(*valid.end()));
 
         let builder = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(settings.min_version.versions())?;
@@ -160,7 +171,7 @@ impl Tls {
         })?;
         config.alpn_protocols.clone_from(&settings.alpn);
         config.ticketer = Ticketer::new()?;
-        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), end_point })
+        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), end_point, ends })
     }
 }
 

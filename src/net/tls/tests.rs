@@ -249,6 +249,7 @@ async fn a_reload_changes_the_certificate_and_a_failed_one_keeps_it() {
     acceptor.reload().expect("a reload");
     let after = acceptor.end_point();
     assert_ne!(before, after);
+    assert!(acceptor.ends().is_some_and(|end| end > std::time::SystemTime::now()));
     let (_, client) = shake(&acceptor, &connector, "db1.example", false).await;
     assert_eq!(client.expect("connected").channel.end_point, after);
 
