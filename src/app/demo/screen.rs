@@ -132,6 +132,7 @@ pub(super) fn doors(scene: &Scene<'_>) -> Vec<String> {
         format!("console:      {} tidegate    (then: SHOW HELP;)", psql(console)),
         format!("metrics:      curl http://{http}/metrics    (and /healthz, /readyz)"),
         format!("servers:      {}", scene.folder.display()),
+        format!("commands:     {}", commands(scene)),
     ];
     let replica = scene.now.clusters.iter().flat_map(|c| &c.nodes).find(|n| &*n.role == "replica");
     if let Some((name, Ok(at))) = replica.map(|n| (&n.name, n.address.parse())) {
@@ -140,6 +141,15 @@ pub(super) fn doors(scene: &Scene<'_>) -> Vec<String> {
         lines.push(format!("              {go_on} brings them back)"));
     }
     lines
+}
+
+/// What the command line can be asked about this proxy.
+fn commands(scene: &Scene<'_>) -> String {
+    let change = match scene.engine {
+        Engine::Postgres => "    (switchover, backup now, …: --cluster demo)",
+        Engine::Mariadb => "",
+    };
+    format!("tidegate status -c {}/tidegate.toml{change}", scene.folder.display())
 }
 
 /// The same in one line, for where nothing can be redrawn.

@@ -80,9 +80,11 @@ async fn proxy(engine: Engine, servers: &Servers) -> Result<Proxy, DemoError> {
     Ok(Proxy::start(config::load(&path)?, &path).await?)
 }
 
-/// The least configuration for these servers, as a user would write it.
+/// The least configuration for these servers, as a user would write it, with all that the engine's
+/// clusters may have.
 fn configuration(engine: Engine, servers: &Servers) -> String {
-    let mut text = String::from("[listen]\n");
+    let folder = servers.folder().display();
+    let mut text = format!("state_dir = \"{folder}/state\"\n[listen]\n");
     for (name, port) in [engine.listener(), ("console", 6433), ("http", 6480)] {
         let _ = writeln!(text, "{name} = \"{}\"", free_or_any(port));
     }
@@ -92,6 +94,11 @@ fn configuration(engine: Engine, servers: &Servers) -> String {
     }
     let user = engine.superuser();
     let _ = writeln!(text, "]\nmonitor = {{ user = \"{user}\" }}\nauth = {{ method = \"trust\" }}");
+    if engine == Engine::Postgres {
+        // Synchronous standbys would make the workload wait for a replica that the check has stopped.
+        text.push_str("failover = { mode = \"manual\", guarantee = \"available\" }\n");
+        let _ = writeln!(text, "backup = {{ store = \"file://{folder}/backups\" }}");
+    }
     text
 }
 
