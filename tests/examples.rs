@@ -48,15 +48,40 @@ fn the_configuration_of_the_readme_works() {
 }
 
 #[test]
-fn the_sidecar_takes_its_secrets_from_the_environment() {
-    let text = include_str!("../docker/tidegate.toml");
-    assert_eq!(read(text, &Complete).unwrap().warnings, []);
-    let told = read(text, &Bare).unwrap_err().to_string();
-    let compose = include_str!("../docker/compose.yaml");
-    let sidecar = compose.split("\n  tidegate:\n").nth(1).unwrap();
-    for variable in ["MONITOR_PASSWORD", "APP_PASSWORD"] {
-        assert!(told.contains(&format!("variable {variable} is not set")), "{told}");
-        assert!(sidecar.contains(&format!("{variable}: ${{{variable}:?}}")));
+fn the_containers_take_their_secrets_from_the_environment() {
+    let postgres = (
+        include_str!("../docker/postgres/tidegate.toml"),
+        include_str!("../docker/postgres/compose.yaml"),
+        ["MONITOR_PASSWORD", "APP_PASSWORD", "AGENT_TOKEN"].as_slice(),
+    );
+    let mariadb = (
+        include_str!("../docker/mariadb/tidegate.toml"),
+        include_str!("../docker/mariadb/compose.yaml"),
+        ["MONITOR_PASSWORD", "APP_PASSWORD"].as_slice(),
+    );
+    for (text, compose, variables) in [postgres, mariadb] {
+        assert_eq!(read(text, &Complete).unwrap().warnings, []);
+        let told = read(text, &Bare).unwrap_err().to_string();
+        let proxy = compose.split("\n  tidegate:\n").nth(1).unwrap();
+        for variable in variables {
+            assert!(told.contains(&format!("variable {variable} is not set")), "{told}");
+            assert!(proxy.contains(&format!("{variable}: ${{{variable}:?}}")));
+        }
+    }
+}
+
+#[test]
+fn the_configurations_in_kubernetes_work() {
+    let files = [
+        include_str!("../docker/kubernetes/tidegate.yaml"),
+        include_str!("../docker/kubernetes/sidecar.yaml"),
+    ];
+    for manifest in files {
+        let (_, text) = manifest.split_once("  tidegate.toml: |\n").expect("a ConfigMap");
+        let (text, _) = text.split_once("---").expect("the next manifest");
+        let config = read(text, &Complete).unwrap_or_else(|problems| panic!("{problems}\n{text}"));
+        assert_eq!(config.warnings, []);
+        assert_eq!(config.settings.clusters["orders"].nodes.len(), 3);
     }
 }
 
