@@ -5,6 +5,7 @@ mod mysql;
 mod reigns;
 
 use super::control::Console;
+use crate::config::Config;
 use crate::counters::Counters;
 use crate::monitor::Handle;
 use crate::net::tls::Acceptor;
@@ -30,7 +31,8 @@ pub(super) fn draw(console: &Console) -> view::Proxy {
     proxy.listeners = console.listening.iter().map(|l| listener(l, open)).collect();
     proxy.certificates = certificates(console);
     proxy.reloads = console.reloads();
-    proxy.config = settings(console);
+    let config = console.config();
+    proxy.config = settings(&config);
     let servers = engine.servers.all();
     for cluster in &engine.clusters {
         let pool = cluster.pool_settings.load();
@@ -52,7 +54,8 @@ pub(super) fn draw(console: &Console) -> view::Proxy {
     }
     proxy.clients = engine.clients.all().iter().map(|c| client(c, console)).collect();
     proxy.servers = servers.iter().map(|s| server(s, console)).collect();
-    proxy.reigns = console.reigns.iter().map(|(name, reign)| reigns::reign(name, reign)).collect();
+    let reigns = console.reigns.iter();
+    proxy.reigns = reigns.map(|(name, of)| reigns::reign(name, of, &config.settings)).collect();
     let kept = engine.clusters.iter().filter_map(|c| Some((c, console.backups.get(&c.name)?)));
     proxy.backups = kept.map(|(cluster, kept)| backups::backups(cluster, kept)).collect();
     mysql::add(&mut proxy, console);
@@ -77,8 +80,7 @@ fn certificates(console: &Console) -> Vec<view::Certificate> {
     sides.into_iter().filter_map(shown).collect()
 }
 
-fn settings(console: &Console) -> Vec<view::Setting> {
-    let config = console.config();
+fn settings(config: &Config) -> Vec<view::Setting> {
     let setting = |(key, effective): (&String, &crate::config::Effective)| view::Setting {
         key: key.clone(),
         value: effective.value.clone(),

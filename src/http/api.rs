@@ -60,8 +60,9 @@ pub(super) async fn overview_page(State(pages): State<Pages>) -> Json<Value> {
     Json(overview(&pages))
 }
 
-/// Shapes and events of an overview.
+/// Shapes, backups of each cluster, and events of an overview.
 const SHAPES: usize = 20;
+const BACKUPS: usize = 5;
 const EVENTS: usize = 50;
 
 fn overview(pages: &Pages) -> Value {
@@ -70,6 +71,7 @@ fn overview(pages: &Pages) -> Value {
     let pinned = view.clients.iter().filter(|client| client.pin.is_some()).count();
     let missing = view.missing();
     view.shapes.truncate(SHAPES);
+    view.backups.iter_mut().for_each(|of| of.all.truncate(BACKUPS));
     let events = view.events.split_off(view.events.len().saturating_sub(EVENTS));
     json!({
         "version": view.version,
@@ -82,6 +84,7 @@ fn overview(pages: &Pages) -> Value {
         "servers": servers,
         "pools": view.pools,
         "reigns": view.reigns,
+        "backups": view.backups,
         "shapes": view.shapes,
         "events": events,
         "average": view.average,

@@ -28,6 +28,8 @@ pub struct Reign {
     pub latch: Option<String>,
     /// Former primaries that serve nothing until they follow.
     pub deposed: Vec<Arc<str>>,
+    /// Nodes with an agent beside them, which could bring them back.
+    pub agents: Vec<Arc<str>>,
     /// The former primary that is being made a standby, or why it could not be.
     pub rejoin: Option<String>,
     /// Since the last heartbeat that was answered.

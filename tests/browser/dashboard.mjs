@@ -83,6 +83,35 @@ async function pauses() {
   await page.waitForFunction(() => !document.querySelector('#clusters h2').textContent.includes('paused'));
 }
 
+async function backsUp() {
+  const card = page.locator('#archives li[data-backups="test"]');
+  await says(card, 'no backup');
+  await card.getByRole('button', { name: 'Back up now: test' }).click();
+  await says(page.locator('#confirm-command'), 'BACKUP "test"');
+  await page.click('#confirm-yes');
+  await says(card, /newest backup .* old/);
+  await says(page.locator('#backup-table tbody tr').first(), /^test\d{8}T\d{6}Z/);
+}
+
+/** The primary is lost, by an operator's word; its agent brings it back at a click. */
+async function rejoins() {
+  assert.equal(await page.getByRole('button', { name: /^Rejoin/ }).count(), 0);
+  const lost = await page.evaluate(async () => {
+    const answer = await fetch('api/v1/command', { method: 'POST',
+      headers: { 'content-type': 'application/json', 'x-tidegate': 'test' },
+      body: JSON.stringify({ command: 'FAILOVER "test" TO "b" FORCE' }) });
+    return answer.status;
+  });
+  assert.equal(lost, 200);
+  await says(node('b').locator('.role'), 'primary');
+  await says(node('c').locator('.role'), /fenced|unknown/);
+  await node('c').getByRole('button', { name: 'Rejoin: test.c' }).click();
+  await says(page.locator('#confirm-command'), 'REJOIN test.c');
+  await page.click('#confirm-yes');
+  await says(node('c').locator('.role'), 'replica');
+  await page.getByRole('button', { name: 'Rejoin: test.c' }).waitFor({ state: 'detached' });
+}
+
 /** Nothing serious for axe, and nothing wider than the screen. */
 async function isAccessible(name) {
   await page.screenshot({ path: path.join(kept, `${name}.png`), fullPage: true });
@@ -112,7 +141,10 @@ try {
   await page.setViewportSize({ width: 1180, height: 900 });
   await drains();
   await pauses();
+  await backsUp();
+  await isAccessible('backups');
   await switchesOver();
+  await rejoins();
   await logsOut();
   assert.deepEqual(complaints, []);
   console.log('ok');

@@ -2,9 +2,12 @@
 //! Needs chromium, node and packages: `make browser` installs them and runs it.
 #![allow(unreachable_pub, reason = "modules of a test binary have no outside")]
 
+#[path = "../failover/companion.rs"]
+mod companion;
 #[path = "../support/mod.rs"]
 mod support;
 
+use companion::Companion;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -19,6 +22,8 @@ async fn the_dashboard_shows_and_does_what_it_says() {
     let kept = std::env::var("TIDEGATE_BROWSER").expect("the folder of the browser's packages");
     let servers = cluster()
         .replicas(2)
+        .conf("wal_log_hints", "on")
+        .hba("host replication all 127.0.0.1/32 trust")
         .sql("CREATE TABLE counters (id int PRIMARY KEY, n int8); INSERT INTO counters VALUES (1, 0)")
         .start()
         .await
@@ -26,8 +31,12 @@ async fn the_dashboard_shows_and_does_what_it_says() {
     let state = tempfile::tempdir().expect("a folder");
     let token = state.path().join("token");
     std::fs::write(&token, TOKEN).expect("a token");
+    let agent = Companion::start(&servers, &servers.nodes()[2], "").await;
+    let store = format!("store = \"file://{}\"", state.path().join("backups").display());
     let running = proxy(&servers)
-        .with("failover", "mode = \"manual\"")
+        .with("failover", "mode = \"manual\"\nguarantee = \"available\"")
+        .with("backup", &store)
+        .node("c", &agent.keys())
         .state(state.path())
         .top(&format!("[http]\ntoken_file = \"{}\"", token.display()))
         .start()
@@ -58,12 +67,12 @@ async fn the_dashboard_shows_and_does_what_it_says() {
     let said = String::from_utf8_lossy(&out.stderr);
     assert!(out.status.success(), "{said}{}", String::from_utf8_lossy(&out.stdout));
     let term = running.admin("SHOW TERM").await;
-    assert_eq!(term[0][3].as_deref(), Some("c"), "{term:?}");
+    assert_eq!(term[0][3].as_deref(), Some("b"), "{term:?}");
+    assert_eq!(running.admin("SHOW BACKUPS").await.len(), 1);
     let events = running.admin("SHOW EVENTS WHERE kind = 'operator'").await;
     let commands: Vec<&str> = events.iter().filter_map(|row| row[5].as_deref()).collect();
-    for command in
-        ["DRAIN test.b", "UNDRAIN test.b", "PAUSE test", "RESUME test", "SWITCHOVER test TO c"]
-    {
+    let clicked = ["DRAIN test.b", "UNDRAIN test.b", "PAUSE test", "RESUME test"];
+    for command in clicked.into_iter().chain(["SWITCHOVER test TO c", "REJOIN test.c", "BACKUP test"]) {
         let by = format!("{command}, by http (127.0.0.1:");
         assert!(commands.iter().any(|done| done.starts_with(&by)), "{command}: {commands:?}");
     }

@@ -1,11 +1,12 @@
 //! The terms of clusters, as they are shown.
 
+use crate::config;
 use crate::failover::{Event, Handle, Mode, Outcome, State, Taken};
 use crate::view::{Reign, ReignChange, ReignStep};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-pub(super) fn reign(cluster: &Arc<str>, handle: &Handle) -> Reign {
+pub(super) fn reign(cluster: &Arc<str>, handle: &Handle, config: &config::Settings) -> Reign {
     let settings = handle.settings();
     let state = handle.state();
     let record = state.as_ref().map(|state| &state.record);
@@ -14,6 +15,9 @@ pub(super) fn reign(cluster: &Arc<str>, handle: &Handle) -> Reign {
         let voters: Vec<&str> = quorum.voters.iter().map(|name| &**name).collect();
         format!("{} of {}", quorum.write, voters.join(", "))
     });
+    let configured = config.clusters.get(&**cluster).into_iter().flat_map(|of| &of.nodes);
+    let agents =
+        configured.filter(|node| node.agent.is_some()).map(|node| node.name.as_str().into());
     Reign {
         cluster: cluster.clone(),
         mode: match settings.mode {
@@ -32,6 +36,7 @@ pub(super) fn reign(cluster: &Arc<str>, handle: &Handle) -> Reign {
         says: opinion.says.clone(),
         latch: record.and_then(|record| record.latch.clone()),
         deposed: record.map_or_else(Vec::new, |r| r.deposed.keys().cloned().collect()),
+        agents: agents.collect(),
         rejoin: handle.rejoin().map(|rejoin| match &rejoin.failed {
             None => format!("{} is being brought back", rejoin.node),
             Some(why) => format!("{} stays out: {why}", rejoin.node),

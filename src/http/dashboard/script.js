@@ -78,16 +78,20 @@ function nodeCard(cluster, node) {
   const reads = overview.may_command;
   const drained = node.reason === 'drained by an operator';
   const name = `${cluster.name}.${node.name}`;
-  const reigns = overview.reigns.some((reign) => reign.cluster === cluster.name);
+  const reign = overview.reigns.find((of) => of.cluster === cluster.name);
   const buttons = [];
   if (reads && node.role === 'replica') {
     buttons.push(drained
       ? button('Undrain', name, `UNDRAIN ${name}`, `Reads go to ${name} again.`)
       : button('Drain', name, `DRAIN ${name}`, `No new reads go to ${name}.`));
-    if (reigns) {
+    if (reign) {
       buttons.push(button('Make primary', name, `SWITCHOVER "${cluster.name}" TO "${node.name}"`,
         `${node.name} becomes the primary; writes wait for a moment.`));
     }
+  }
+  if (reads && reign?.phase === 'active' && reign.deposed.includes(node.name) && reign.agents.includes(node.name)) {
+    buttons.push(button('Rejoin', name, `REJOIN ${name}`,
+      `${node.name} is made a standby of ${reign.primary} by its agent. What it has and others do not is kept beside the new data.`));
   }
   const slow = node.role === 'replica' && node.staleness_seconds > 1;
   return make('li', { class: `node ${node.role}` },
@@ -179,6 +183,47 @@ function drawShapes() {
     number(shape.replicas), time(shape.average_seconds), time(shape.p99_seconds)]));
 }
 
+const bytes = (n) => {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log2(Math.max(1, n)) / 10)));
+  return `${number(n / 1024 ** power)} ${units[power]}`;
+};
+const since = (at) => (Date.now() - Date.parse(at)) / 1000;
+
+/** What a restore can rely on: the log up to where, how late, and what is wrong. */
+function archiveCard(of) {
+  const { archive, running, next } = of;
+  const last = of.all[0];
+  const late = !last || since(last.finished) > 26 * 3600;
+  const holes = archive && archive.holes > 0;
+  const lines = [
+    [last ? `newest backup ${time(since(last.finished))} old` : 'no backup', late],
+    running ? [`a backup is being taken: ${bytes(running.read)} of about ${bytes(running.total)}`, false] : null,
+    next ? [`next one ${next.replace('T', ' ').replace('Z', '')}`, false] : null,
+    of.trouble ? [`the last attempt failed: ${of.trouble}`, true] : null,
+    archive ? [`log archived until ${archive.until ?? 'nothing yet'}${archive.node ? `, from ${archive.node}` : ''}`, !archive.node] : ['the log is not archived', false],
+    archive?.behind_bytes > 0 ? [`${bytes(archive.behind_bytes)} of log wait, since ${time(archive.waiting_seconds ?? 0)}`, archive.waiting_seconds > 900] : null,
+    holes ? [`${archive.holes} times log was lost before it was archived`, true] : null,
+    archive?.trouble ? [archive.trouble, true] : null,
+  ];
+  const command = overview.may_command && !running
+    ? button('Back up now', of.cluster, `BACKUP "${of.cluster}"`, `A backup of ${of.cluster} is taken from the replica that it hurts least; this takes a while.`) : null;
+  return make('li', { class: 'node', 'data-backups': of.cluster },
+    make('h3', {}, make('span', {}, of.cluster), make('span', { class: 'role' }, `${number(of.taken)} taken, ${number(of.failures)} failed`)),
+    ...lines.filter((line) => line).map(([text, bad]) => make('p', { class: bad ? 'late' : null }, text)),
+    command ? make('div', { class: 'buttons' }, command) : null);
+}
+
+function drawBackups() {
+  $('backups').hidden = overview.backups.length === 0;
+  $('archives').replaceChildren(...overview.backups.map(archiveCard));
+  const columns = [['cluster'], ['backup'], ['age', 'number'], ['node'], ['read', 'number'], ['stored', 'number'],
+    ['took', 'number'], ['consistent at'], ['held']];
+  table($('backup-table'), columns, overview.backups.flatMap((of) => of.all.map((backup) => [of.cluster, backup.id,
+    time(since(backup.finished)), backup.node, bytes(backup.read), bytes(backup.stored), time(backup.took_seconds),
+    backup.end, backup.held ?? ''])));
+}
+
 function drawEvents() {
   const lines = overview.events.slice().reverse().map((event) => make('li', {},
     make('time', { datetime: event.at }, event.at.replace('T', ' ').replace('Z', '')),
@@ -193,10 +238,11 @@ function drawAll() {
   // Whoever is about to press a button keeps it under the finger.
   const focused = document.activeElement?.dataset?.command;
   $('clusters').replaceChildren(...overview.clusters.map(clusterSection));
-  if (focused) document.querySelector(`[data-command="${CSS.escape(focused)}"]`)?.focus();
   drawPools();
   drawShapes();
+  drawBackups();
   drawEvents();
+  if (focused) document.querySelector(`[data-command="${CSS.escape(focused)}"]`)?.focus();
 }
 
 // --- live --------------------------------------------------------------------------------------
