@@ -4,7 +4,7 @@ SEEDS ?= 10000
 FROM ?= 0
 READS ?= 10000000
 RUNS ?= 10
-.PHONY: help setup demo release test bench suites fuzz soak differ staleness leaks failover misroute misroute-mariadb browser
+.PHONY: help setup demo release test bench suites fuzz soak differ staleness leaks failover misroute misroute-mariadb browser audit
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
 demo: release ## three PostgreSQL servers, the proxy, a workload, a live view (CHECK=1: scripted, no terminal)
@@ -12,7 +12,7 @@ demo: release ## three PostgreSQL servers, the proxy, a workload, a live view (C
 release: setup ## target/release/tidegate
 	cargo build --release --locked
 test: ## everything that CI runs
-	@tests/setup mariadb-test-data $$(tests/drivers/needs)
+	@tests/setup mariadb-test-data $$(tests/drivers/needs) $$(tests/monitoring/needs) $$(tests/container/needs)
 	@tests/run
 bench: setup ## beside PgBouncer and HAProxy, interleaved (ARGS=--quick; ARGS=--help)
 	@tests/setup pgbouncer haproxy strace python3
@@ -43,5 +43,8 @@ misroute-mariadb: setup ## all statements of MariaDB's test suite, judged by rea
 misroute: setup ## PostgreSQL's own statements and sqlsmith's on real servers: none that writes is called a read
 	@tests/setup $$(tests/suites/needs) sqlsmith
 	@tests/misroute/run
+audit: setup ## the crates: licences, sources, bans, and known advisories where their database can be reached
+	@tests/setup python3 python3-venv
+	@tests/lint/audit
 setup:
 	@tests/setup
