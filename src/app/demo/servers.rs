@@ -95,7 +95,9 @@ impl Servers {
         let [create, fill] = engine.tables();
         Ok(match engine {
             Engine::Postgres => {
-                let servers = postgres::cluster().replicas(2).sql(create).sql(fill).start();
+                // Backups are taken as the superuser.
+                let servers = postgres::cluster().hba("host replication all 127.0.0.1/32 trust");
+                let servers = servers.replicas(2).sql(create).sql(fill).start();
                 Servers::Postgres(servers.await?)
             }
             Engine::Mariadb => {
