@@ -19,7 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TIDEGATE = ROOT / "target/debug/tidegate"
-PATIENCE = 60
+PATIENCE = int(os.environ.get("TIDEGATE_TEST_PATIENCE", "60"))
 
 
 def build():
