@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, reason = "modules of a test binary have no outside")]
 
 #[path = "../failover/companion.rs"]
+#[allow(dead_code, reason = "the tests of failover use the rest")]
 mod companion;
 #[path = "../support/mod.rs"]
 mod support;
@@ -72,7 +73,9 @@ async fn the_dashboard_shows_and_does_what_it_says() {
     let events = running.admin("SHOW EVENTS WHERE kind = 'operator'").await;
     let commands: Vec<&str> = events.iter().filter_map(|row| row[5].as_deref()).collect();
     let clicked = ["DRAIN test.b", "UNDRAIN test.b", "PAUSE test", "RESUME test"];
-    for command in clicked.into_iter().chain(["SWITCHOVER test TO c", "REJOIN test.c", "BACKUP test"]) {
+    for command in
+        clicked.into_iter().chain(["SWITCHOVER test TO c", "REJOIN test.c", "BACKUP test"])
+    {
         let by = format!("{command}, by http (127.0.0.1:");
         assert!(commands.iter().any(|done| done.starts_with(&by)), "{command}: {commands:?}");
     }

@@ -95,9 +95,14 @@ impl Servers {
         let [create, fill] = engine.tables();
         Ok(match engine {
             Engine::Postgres => {
-                // Backups are taken as the superuser.
+                // For backups: they are taken as the superuser, from a replica that can be copied.
                 let servers = postgres::cluster().hba("host replication all 127.0.0.1/32 trust");
-                let servers = servers.replicas(2).sql(create).sql(fill).start();
+                let servers = servers
+                    .conf("full_page_writes", "on")
+                    .replicas(2)
+                    .sql(create)
+                    .sql(fill)
+                    .start();
                 Servers::Postgres(servers.await?)
             }
             Engine::Mariadb => {
