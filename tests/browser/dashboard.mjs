@@ -21,7 +21,7 @@ page.on('console', (message) => {
 page.on('pageerror', (error) => complaints.push(String(error)));
 page.setDefaultTimeout(30_000);
 
-const node = (name) => page.locator('.node').filter({ has: page.locator('h3 span:first-child', { hasText: new RegExp(`^${name}$`) }) });
+const node = (name) => page.locator('#clusters .node').filter({ has: page.locator('h3 span:first-child', { hasText: new RegExp(`^${name}$`) }) });
 const says = (locator, text) => locator.filter({ hasText: text }).waitFor();
 
 async function logIn() {
@@ -38,7 +38,7 @@ async function logIn() {
 }
 
 async function shows() {
-  assert.equal(await page.locator('.node').count(), 3);
+  assert.equal(await page.locator('#clusters .node').count(), 3);
   await says(node('a').locator('.role'), 'primary');
   await says(node('b').locator('.role'), 'replica');
   // Traffic runs: lines are drawn to all three, and curves.
