@@ -1,7 +1,7 @@
 //! Session parameters (GUCs): what a client set, what a server has, and the way from one to the
 //! other.
 
-use crate::sql::SetValue;
+use crate::sql::{SetValue, is_read_once};
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -24,30 +24,39 @@ const CAN_FAIL: &[&str] = &[
     "session_replication_role",
 ];
 
-/// Parameters that the analysis of a statement reads, besides those that plans are checked for:
-/// they decide which tables names mean and which values literals are.
-const READ_BY_ANALYSIS: &[&str] = &[
-    "array_nulls",
-    "backslash_quote",
-    "client_encoding",
-    "datestyle",
-    "intervalstyle",
-    "lc_monetary",
-    "role",
-    "search_path",
-    "session_authorization",
-    "standard_conforming_strings",
-    "timezone",
-    "transform_null_equals",
-    "xmloption",
-];
+/// Parameters that decide which tables names mean: for a prepared statement PostgreSQL looks again
+/// when they change.
+const READ_AGAIN: &[&str] = &["role", "search_path", "session_authorization"];
 
 impl Params {
     /// Appends the parameters that decide what a text means.
     pub fn describe_analysis(&self, out: &mut String) {
-        for (name, value) in self.iter().filter(|(name, _)| READ_BY_ANALYSIS.contains(name)) {
+        let counts = |name: &str| is_read_once(name) || READ_AGAIN.contains(&name);
+        for (name, value) in self.iter().filter(|(name, _)| counts(name)) {
             out.extend(["\0", name, "\0", value]);
         }
+    }
+
+    fn read_once(&self) -> impl Iterator<Item = &(Arc<str>, Arc<str>)> {
+        self.0.iter().filter(|(name, _)| is_read_once(name))
+    }
+
+    /// Those that a statement prepared now is read by for good.
+    pub fn reading(&self) -> Params {
+        Params(self.read_once().cloned().collect())
+    }
+
+    /// Whether a text is read as it was by these.
+    pub fn reads_as(&self, reading: &Params) -> bool {
+        self.read_once().eq(&reading.0)
+    }
+
+    /// These, but a text is read as by those.
+    pub fn reading_as(&self, reading: &Params) -> Params {
+        let others = self.0.iter().filter(|(name, _)| !is_read_once(name));
+        let mut all: Vec<_> = others.chain(&reading.0).cloned().collect();
+        all.sort_unstable();
+        Params(all)
     }
 
     pub fn get(&self, name: &str) -> Option<&Arc<str>> {

@@ -1,5 +1,6 @@
 //! Prepared statements, shared by all clients of a cluster that prepare the same bytes.
 
+use super::params::Params;
 use crate::registry::Recent;
 use crate::sql::{self, Analysis, Hint, Why};
 use bytes::Bytes;
@@ -26,6 +27,8 @@ pub struct Statement {
     /// told, it was this.
     types: Arc<OnceLock<Box<[u8]>>>,
     refused: AtomicBool,
+    /// The parameters that its text is read by, wherever it is prepared.
+    pub reading: Params,
 }
 
 /// What a text does, by the catalog of this number.
@@ -45,17 +48,19 @@ pub(super) const DEALLOCATE_STAND_IN: &str = "DEALLOCATE tidegate_0";
 pub(super) const NOWHERE: &[u8] = b"tidegate_nowhere";
 
 impl Statement {
-    fn new(id: u64, content: Bytes, Judged { analysis, catalog }: Judged) -> Statement {
+    fn new(id: u64, content: Bytes, judged: Judged, reading: Params) -> Statement {
+        let Judged { analysis, catalog } = judged;
         let hint = sql::hint(text(&content)).map(Box::new);
         let (types, refused) = Default::default();
-        Statement { id, content, analysis, catalog, hint, types, refused }
+        Statement { id, content, analysis, catalog, hint, types, refused, reading }
     }
 
     /// The same statement, judged by another catalog.
     pub fn judged(&self, Judged { analysis, catalog }: Judged) -> Statement {
         let (content, types) = (self.content.clone(), self.types.clone());
         let (hint, refused) = (self.hint.clone(), AtomicBool::new(false));
-        Statement { id: self.id, content, analysis, catalog, hint, types, refused }
+        let reading = self.reading.clone();
+        Statement { id: self.id, content, analysis, catalog, hint, types, refused, reading }
     }
 
     /// A replica refused it, as long as the catalog is this one.
@@ -95,7 +100,7 @@ impl Statement {
     /// The same statement with other types: for one session, which was told them.
     pub fn told(&self, types: &[u8]) -> Statement {
         let judged = Judged { analysis: self.analysis.clone(), catalog: self.catalog };
-        let told = Statement::new(self.id, self.content.clone(), judged);
+        let told = Statement::new(self.id, self.content.clone(), judged, self.reading.clone());
         told.agrees(types);
         told
     }
@@ -187,7 +192,7 @@ impl Statements {
     /// another catalog than the one of this number.
     pub fn intern(
         &self,
-        place: Place,
+        (place, params): (Place, &Params),
         content: &[u8],
         catalog: u64,
         judge: impl FnOnce() -> Judged,
@@ -195,16 +200,17 @@ impl Statements {
         let statement = match self.shared.get(&KeyRef { place, content }) {
             Some(known) if known.catalog == catalog => return known,
             Some(known) => Arc::new(known.judged(judge())),
-            None => self.alone(content, judge()),
+            None => self.alone(content, judge(), params.reading()),
         };
         let key = Key { place, content: statement.content.clone() };
         self.shared.insert(key, statement.clone());
         statement
     }
 
-    /// A statement that nobody else will have.
-    pub fn alone(&self, content: &[u8], judged: Judged) -> Arc<Statement> {
-        Arc::new(Statement::new(self.number(), Bytes::copy_from_slice(content), judged))
+    /// A statement that nobody else will have; `reading`: see [`Statement::reading`].
+    pub fn alone(&self, content: &[u8], judged: Judged, reading: Params) -> Arc<Statement> {
+        let content = Bytes::copy_from_slice(content);
+        Arc::new(Statement::new(self.number(), content, judged, reading))
     }
 
     /// The same statement, judged by another catalog; shared with those who have it from there.
@@ -352,10 +358,10 @@ mod tests {
     #[test]
     fn only_equal_bytes_share_a_statement() {
         let statements = Statements::new(100);
-        let here = statements.place("a\0b");
-        let a = statements.intern(here, b"SELECT 1\0\0\0", 0, read);
-        let b = statements.intern(here, b"SELECT 1\0\0\0", 0, || panic!("known already"));
-        let c = statements.intern(here, b"SELECT 1\0\0\x01\0\0\0\x17", 0, read);
+        let (here, none) = (statements.place("a\0b"), Params::default());
+        let a = statements.intern((here, &none), b"SELECT 1\0\0\0", 0, read);
+        let b = statements.intern((here, &none), b"SELECT 1\0\0\0", 0, || panic!("known already"));
+        let c = statements.intern((here, &none), b"SELECT 1\0\0\x01\0\0\0\x17", 0, read);
         assert_eq!(a.id, b.id);
         assert_ne!(a.id, c.id);
     }
@@ -364,19 +370,20 @@ mod tests {
     fn elsewhere_and_after_a_renewal_the_same_text_is_another_statement() {
         let statements = Statements::new(100);
         let (here, there) = (statements.place("a"), statements.place("b"));
+        let none = Params::default();
         assert_eq!(here, statements.place("a"));
-        let first = statements.intern(here, b"TABLE t\0\0\0", 0, read);
-        assert_ne!(first.id, statements.intern(there, b"TABLE t\0\0\0", 0, read).id);
+        let first = statements.intern((here, &none), b"TABLE t\0\0\0", 0, read);
+        assert_ne!(first.id, statements.intern((there, &none), b"TABLE t\0\0\0", 0, read).id);
         statements.renew();
-        assert_ne!(first.id, statements.intern(here, b"TABLE t\0\0\0", 0, read).id);
+        assert_ne!(first.id, statements.intern((here, &none), b"TABLE t\0\0\0", 0, read).id);
     }
 
     #[test]
     fn another_catalog_judges_a_statement_anew_and_leaves_it_the_same() {
         let statements = Statements::new(100);
-        let here = statements.place("a");
-        let first = statements.intern(here, b"SELECT f()\0\0\0", 0, read);
-        let second = statements.intern(here, b"SELECT f()\0\0\0", 7, || judged(7));
+        let (here, none) = (statements.place("a"), Params::default());
+        let first = statements.intern((here, &none), b"SELECT f()\0\0\0", 0, read);
+        let second = statements.intern((here, &none), b"SELECT f()\0\0\0", 7, || judged(7));
         assert_eq!((first.id, second.catalog), (second.id, 7));
         let third = statements.judge_anew(here, &first, judged(7));
         assert!(Arc::ptr_eq(&second, &third));
@@ -389,7 +396,8 @@ mod tests {
 
     #[test]
     fn the_first_description_is_what_clients_were_told() {
-        let statement = Statement::new(1, Bytes::from_static(b"TABLE t\0\0\0"), read());
+        let statement =
+            Statement::new(1, Bytes::from_static(b"TABLE t\0\0\0"), read(), Params::default());
         assert!(!statement.is_described());
         assert!(statement.agrees(b"int4") && statement.agrees(b"int4"));
         assert!(!statement.agrees(b"text"));
@@ -398,7 +406,8 @@ mod tests {
     #[test]
     fn only_what_is_planned_has_types() {
         let has = |text: &str| {
-            Statement::new(1, Bytes::copy_from_slice(text.as_bytes()), read()).has_types()
+            let text = Bytes::copy_from_slice(text.as_bytes());
+            Statement::new(1, text, read(), Params::default()).has_types()
         };
         assert!(has("select 1\0") && has(" /* a */ -- b\n ((VALUES (1)))\0"));
         assert!(!has("FETCH c\0") && !has("-- select\0") && !has("\0"));

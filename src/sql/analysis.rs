@@ -112,13 +112,15 @@ pub enum Step {
     /// RELEASE SAVEPOINT
     Release(Box<str>),
     RollbackTo(Box<str>),
-    /// SET [SESSION] name = value; SET LOCAL is `Plain` (the server undoes it by itself).
+    /// SET [SESSION] name = value;
     /// SET SESSION CHARACTERISTICS sets `default_transaction_*`; SET SESSION AUTHORIZATION and
     /// SET ROLE set `session_authorization` and `role`; SET NAMES sets `client_encoding`.
     Set {
         name: Box<str>,
         value: SetValue,
     },
+    /// SET LOCAL of a parameter that prepared statements are read by, see [`super::is_read_once`].
+    ReadsOtherwise,
     Reset(Box<str>),
     ResetAll,
     DiscardAll,

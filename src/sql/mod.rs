@@ -39,4 +39,5 @@ pub use durability::{binds_weaker_commits, is_weak_commit, weakens_commits};
 pub use functions::FunctionNames;
 pub use hint::{Hint, hint};
 pub use mark::Mark;
+pub use setting::is_read_once;
 pub use usage::{Counted, Usage};

@@ -76,7 +76,7 @@ fn rank(step: &Step) -> u8 {
         Step::Pin(_) => 4,
         Step::Hidden => 3,
         Step::Releases | Step::Defines => 2,
-        Step::Notify | Step::ListsChannels => 1,
+        Step::Notify | Step::ListsChannels | Step::ReadsOtherwise => 1,
         _ => 0,
     }
 }
@@ -132,7 +132,10 @@ fn function(call: &nodes::FuncCall, names: Names<'_>, by_shape: &mut bool) -> (O
             ((!same_everywhere(call)).then_some(Why::Function), Step::Plain)
         }
         Call::SetConfig => match set_config(call) {
-            Config::Local => (Some(Why::Function), Step::Plain),
+            Config::Local(step) => {
+                *by_shape = false;
+                (Some(Why::Function), step)
+            }
             Config::Session(_) | Config::Unknown => {
                 *by_shape = false;
                 (Some(Why::Function), Step::Pin(Pin::Setting))

@@ -14,6 +14,31 @@ use nodes::VariableSetKind as Kind;
 const QUOTED_LISTS: [&str; 4] =
     ["local_preload_libraries", "search_path", "session_preload_libraries", "temp_tablespaces"];
 
+/// Parameters that decide which values literals are, and how a text is read at all: a prepared
+/// statement keeps what they were when it was prepared.
+const READ_ONCE: [&str; 10] = [
+    "array_nulls",
+    "backslash_quote",
+    "client_encoding",
+    "datestyle",
+    "intervalstyle",
+    "lc_monetary",
+    "standard_conforming_strings",
+    "timezone",
+    "transform_null_equals",
+    "xmloption",
+];
+
+/// Whether a parameter decides what a text means once and for all when it is prepared.
+pub fn is_read_once(name: &str) -> bool {
+    READ_ONCE.contains(&name)
+}
+
+/// SET LOCAL: the server takes it back by itself.
+fn set_local(name: &str) -> Step {
+    if is_read_once(name) { Step::ReadsOtherwise } else { Step::Plain }
+}
+
 pub(super) fn set(stmt: &nodes::VariableSetStmt) -> Part {
     let name = stmt.name().unwrap_or_default().to_ascii_lowercase();
     if stmt.kind == Kind::VAR_SET_MULTI {
@@ -23,7 +48,7 @@ pub(super) fn set(stmt: &nodes::VariableSetStmt) -> Part {
         return Part::primary(Why::Transaction).never_by_shape();
     }
     let step = match stmt.kind {
-        _ if stmt.is_local => Step::Plain,
+        _ if stmt.is_local => set_local(&name),
         Kind::VAR_SET_VALUE => match flatten(&name, stmt.args()) {
             Some(value) => assignment(name, value),
             None => Step::Pin(Pin::Setting),
@@ -136,8 +161,8 @@ pub(super) fn same_everywhere(call: &nodes::FuncCall) -> bool {
 
 /// What one call of `set_config` leaves behind.
 pub(super) enum Config {
-    /// Nothing beyond its transaction, whatever the other arguments are.
-    Local,
+    /// Nothing beyond its transaction, whatever the value is.
+    Local(Step),
     /// This.
     Session(Step),
     /// It cannot be told from the text.
@@ -147,13 +172,19 @@ pub(super) enum Config {
 pub(super) fn set_config(call: &nodes::FuncCall) -> Config {
     let args: Vec<Node<'_>> = call.args().iter().collect();
     let [name, value, local] = args[..] else { return Config::Unknown };
-    match constant(local) {
-        Some(ConstValue::Boolean(true)) => return Config::Local,
-        Some(ConstValue::Boolean(false)) => {}
+    let name = match constant(name) {
+        Some(ConstValue::String(name)) => Some(name.to_ascii_lowercase()),
+        _ => None,
+    };
+    match (constant(local), &name) {
+        (Some(ConstValue::Boolean(true)), Some(name)) => {
+            return Config::Local(set_local(name));
+        }
+        (Some(ConstValue::Boolean(true)), None) => return Config::Local(Step::Plain),
+        (Some(ConstValue::Boolean(false)), _) => {}
         _ => return Config::Unknown,
     }
-    let Some(ConstValue::String(name)) = constant(name) else { return Config::Unknown };
-    let name = name.to_ascii_lowercase();
+    let Some(name) = name else { return Config::Unknown };
     if of_the_transaction(&name) {
         return Config::Session(Step::Plain);
     }

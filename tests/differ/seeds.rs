@@ -75,7 +75,10 @@ impl Seeds {
 
     fn played(&self, failure: Option<String>) {
         let mut failures = self.failures.lock().expect("a sound mutex");
-        failures.extend(failure);
+        if let Some(story) = failure {
+            eprintln!("{story}");
+            failures.push(story);
+        }
         let played = self.played.fetch_add(1, Ordering::Relaxed) + 1;
         if played.is_multiple_of(100) {
             eprintln!("{played} seeds, {} failed", failures.len());

@@ -15,7 +15,7 @@ mod relay;
 mod truth;
 
 use faults::{Fault, Wires};
-use reader::{Course, Reader, Seen};
+use reader::{Course, MARK, Reader, Seen};
 use relay::Relay;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -68,6 +68,8 @@ async fn servers() -> (Cluster, Wires) {
             primary.replace(&format!("port={}", cluster.primary().port()), &format!("port={port}"));
         assert_ne!(primary, through);
         node.sql(&format!("ALTER SYSTEM SET primary_conninfo = '{through}'")).await.expect("it");
+        let mark = format!("ALTER SYSTEM SET {MARK} = {}", 0.5 + replica as f64 / 10.0);
+        node.sql(&mark).await.expect("a mark");
         node.sql("SELECT pg_reload_conf()").await.expect("a reload");
     }
     cluster.caught_up().await.expect("replicas");
@@ -128,6 +130,10 @@ async fn break_things(
             *course.fault.lock().expect("a sound mutex") = Some(fault);
             fault.happen(servers, wires, &mut dice).await;
             *happened.entry(fault).or_default() += 1;
+        }
+        if reads.is_some() {
+            let seconds = began.elapsed().as_secs();
+            eprintln!("{} reads in {seconds} s", course.reads.load(Ordering::Relaxed));
         }
     }
     happened

@@ -6,7 +6,7 @@ use super::owed::Owed;
 use super::receive::{Incoming, LOOK_LIMIT, Passage};
 use super::send::{Outgoing, asks};
 use super::{Backend, Session, Tx};
-use crate::pg::statement::{NAME_PREFIX, OnServer, Slot};
+use crate::pg::statement::{NAME_PREFIX, OnServer, Slot, Statement};
 use crate::pg::wire;
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ impl Session {
     /// itself will fail where it is due. Inside, its failure is that of the transaction.
     pub fn prepare(&mut self, batch: &Batch, to: &mut Outgoing<'_>) -> bool {
         self.make_private(batch, to, self.tx == Tx::Idle);
-        let sent = self.prepare_missing(batch, to);
+        let sent = self.prepare_missing(batch, to, self.tx == Tx::Idle);
         if sent && self.tx == Tx::Idle {
             wire::put_empty(to.out, b'S');
             to.owed.push(Owed::OurSync);
@@ -57,14 +57,15 @@ impl Session {
     /// The same in the middle of a batch, which may be a transaction of its own.
     pub fn prepare_inside(&mut self, batch: &Batch, to: &mut Outgoing<'_>) -> bool {
         self.make_private(batch, to, false);
-        let sent = self.prepare_missing(batch, to);
+        let sent = self.prepare_missing(batch, to, false);
         if sent {
             wire::put_empty(to.out, b'H');
         }
         sent
     }
 
-    fn prepare_missing(&self, batch: &Batch, to: &mut Outgoing<'_>) -> bool {
+    /// `apart`: outside of any transaction, so that parameters can be changed for it.
+    fn prepare_missing(&self, batch: &Batch, to: &mut Outgoing<'_>, apart: bool) -> bool {
         if self.tx == Tx::Failed || to.owed.is_skipping() || to.backend.prepared.private {
             return false;
         }
@@ -83,19 +84,41 @@ impl Session {
                 true => prepared.unnamed == Some(statement.id) || batch.parses_unnamed(at),
                 false => prepared.has(statement.id) || prepared.has_differing(statement.id),
             };
-            if there || !statement.is_described() || asks(Some(statement)) {
+            if there || asks(Some(statement)) {
                 continue;
             }
-            match unnamed {
-                true => to.ensure_unnamed(statement),
-                false => to.ensure(statement),
+            if !self.variables.current().reads_as(&statement.reading) {
+                if apart && !unnamed {
+                    self.ensure_as_it_was_read(statement, to);
+                    sent = true;
+                }
+                continue;
             }
-            if unnamed {
-                to.describe(statement, b"");
+            if !statement.is_described() {
+                continue;
+            }
+            let by = self.variables.current();
+            match unnamed {
+                true => {
+                    to.ensure_unnamed(statement, by);
+                    to.describe(statement, b"");
+                }
+                false => drop(to.ensure(statement, by)),
             }
             sent = true;
         }
         sent
+    }
+
+    /// For a statement that was prepared when other parameters held: it is read by those again.
+    fn ensure_as_it_was_read(&self, statement: &Arc<Statement>, to: &mut Outgoing<'_>) {
+        let ours = self.variables.current();
+        let its = ours.reading_as(&statement.reading);
+        to.run(&ours.replay(&its).sql);
+        to.ensure(statement, &its);
+        wire::put_empty(to.out, b'S');
+        to.owed.push(Owed::OurSync);
+        to.run(&its.replay(ours).sql);
     }
 
     /// The batch uses a statement whose types on this server are not what clients were told.

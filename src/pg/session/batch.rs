@@ -5,7 +5,7 @@ use crate::dispatch::Wanted;
 use crate::pg::statement::Statement;
 use crate::refusal::Refusal;
 use crate::route::{Place, Wants};
-use crate::sql::{Analysis, Pin, Step, Usage, Why};
+use crate::sql::{Analysis, Pin, Step, Usage, Why, is_read_once};
 use std::sync::Arc;
 
 /// One frame of a batch, understood as far as needed.
@@ -246,6 +246,17 @@ impl Batch {
         })
     }
 
+    /// Behind what is bound already, a text may be read otherwise than the session would read it.
+    pub(super) fn changes_reading(&self) -> bool {
+        let changes = |step: &Step| match step {
+            Step::Set { name, .. } | Step::Reset(name) => is_read_once(name),
+            Step::ResetAll | Step::DiscardAll | Step::ReadsOtherwise => true,
+            _ => false,
+        };
+        let effects = self.bound.iter().filter_map(|(_, effect)| effect.as_ref());
+        effects.flat_map(|effect| &effect.steps).any(changes)
+    }
+
     /// It may change what names mean.
     pub fn defines(&self) -> bool {
         self.any_step(&Step::Defines)
@@ -292,7 +303,7 @@ impl Batch {
 /// relations that are different on each server.
 fn insists(analysis: &Analysis) -> bool {
     let doubtful = [Why::Function, Why::Doubtful, Why::Session, Why::Refused, Why::Relation];
-    let stays = |step: &Step| !matches!(step, Step::Plain | Step::Hidden);
+    let stays = |step: &Step| !matches!(step, Step::Plain | Step::Hidden | Step::ReadsOtherwise);
     analysis.primary.is_some_and(|why| !doubtful.contains(&why))
         || (analysis.primary.is_some() && analysis.steps.iter().any(stays))
 }

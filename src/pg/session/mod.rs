@@ -139,6 +139,8 @@ pub struct Session {
     pub renews: bool,
     /// Where texts mean what they mean for this session, as long as its parameters are these.
     place: Option<(Arc<Params>, Place)>,
+    /// The running transaction has a parameter of its own by which texts are read.
+    reads_locally: bool,
     unnamed: Option<Arc<Statement>>,
     named: Names,
     /// Statements named so far.
@@ -170,6 +172,7 @@ impl Session {
             standing: None,
             renews: false,
             place: None,
+            reads_locally: false,
             unnamed: None,
             named: HashMap::default(),
             numbers: 0,
@@ -313,6 +316,7 @@ impl Session {
                 self.hear_of(step);
             }
             Step::Set { name, value } => self.variables.set(name, value),
+            Step::ReadsOtherwise => self.reads_locally = true,
             Step::Reset(name) => self.variables.reset(name),
             Step::ResetAll => self.variables.reset_all(false),
             Step::Deallocate(_) | Step::DeallocateAll => self.doubts(Doubt::Pin),
@@ -382,6 +386,7 @@ impl Session {
             }
             self.portal = None;
             self.portals.clear();
+            self.reads_locally = false;
         }
         self.tx = tx;
     }

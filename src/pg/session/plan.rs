@@ -137,7 +137,11 @@ impl Planner<'_> {
     ) -> Result<Item, WireError> {
         let ParseBody { name, content, query } = wire::parse_parse(body)?;
         self.guard(batch, || sql::weakens_commits(query));
-        let statement = self.statement(session, content, query);
+        let apart = session.reads_locally || batch.changes_reading();
+        let statement = match apart {
+            true => self.alone(session, content, query),
+            false => self.statement(session, content, query),
+        };
         self.count_statement(batch, &statement);
         if name.is_empty() {
             let was = session.unnamed.replace(statement.clone());
@@ -156,11 +160,17 @@ impl Planner<'_> {
     /// The statement of this text. Where a temporary table may hide another one, it is the
     /// session's alone.
     fn statement(&self, session: &mut Session, content: &[u8], query: &[u8]) -> Arc<Statement> {
-        let judge = || self.judge(query);
         if session.pin == Some(Pin::TemporaryObject) {
-            return self.statements.alone(content, judge());
+            return self.alone(session, content, query);
         }
-        self.statements.intern(self.place(session), content, self.catalog.number(), judge)
+        let place = self.place(session);
+        let params = session.variables.current();
+        let judge = || self.judge(query);
+        self.statements.intern((place, params), content, self.catalog.number(), judge)
+    }
+
+    fn alone(&self, session: &Session, content: &[u8], query: &[u8]) -> Arc<Statement> {
+        self.statements.alone(content, self.judge(query), session.variables.current().reading())
     }
 
     fn judge(&self, query: &[u8]) -> Judged {
@@ -210,7 +220,13 @@ impl Planner<'_> {
             };
             let same = |named: &&mut Named| Arc::ptr_eq(&named.statement, old);
             if session.named.values_mut().any(|named| same(&named)) {
-                let new = self.statement(session, &old.content, old.query());
+                let new = match session.variables.current().reads_as(&old.reading) {
+                    true => self.statement(session, &old.content, old.query()),
+                    false => {
+                        let judged = self.judge(old.query());
+                        self.statements.alone(&old.content, judged, old.reading.clone())
+                    }
+                };
                 for named in session.named.values_mut().filter(same) {
                     *named = Named { statement: new.clone(), seen: false, ..*named };
                 }

@@ -5,6 +5,7 @@ use super::owed::{Owed, Queue};
 use super::plan::{self, say};
 use super::undo::Undo;
 use super::{Backend, Session, Tx};
+use crate::pg::params::Params;
 use crate::pg::statement::{DEALLOCATE_STAND_IN, NOWHERE, STAND_IN, Slot, Statement};
 use crate::pg::wire::{self, HEADER};
 use crate::sql::Analysis;
@@ -146,6 +147,7 @@ impl Session {
         if statement.is_some_and(|s| to.backend.prepared.has_differing(s.id)) {
             return to.refuse_stale();
         }
+        let by = self.variables.current();
         let private = to.backend.prepared.private;
         let instead = match (statement, *unnamed) {
             (_, false) if private => None,
@@ -154,13 +156,10 @@ impl Session {
                 Some(STAND_IN.to_owned())
             }
             (Some(statement), true) => {
-                to.ensure_unnamed(statement);
+                to.ensure_unnamed(statement, by);
                 None
             }
-            (Some(statement), false) => {
-                to.ensure(statement);
-                Some(statement.server_name())
-            }
+            (Some(statement), false) => Some(to.ensure(statement, by)),
             // Whatever the server has in its unnamed slot is not this client's.
             (None, true) => {
                 to.drop_unnamed();
@@ -200,16 +199,23 @@ impl Session {
         if statement.is_some_and(|s| to.backend.prepared.has_differing(s.id)) {
             return to.refuse_stale();
         }
-        let shared = !to.backend.prepared.private;
-        match (statement, unnamed) {
-            (_, false) if !shared => {}
-            (Some(statement), true) => to.ensure_unnamed(statement),
-            (Some(statement), false) => to.ensure(statement),
-            (None, true) => to.drop_unnamed(),
-            (None, false) => {}
-        }
-        match statement.filter(|_| !unnamed && shared) {
-            Some(s) => wire::put_named(to.out, b'D', b'S', s.server_name().as_bytes()),
+        let by = self.variables.current();
+        let private = to.backend.prepared.private;
+        let instead = match (statement, unnamed) {
+            (_, false) if private => None,
+            (Some(statement), true) => {
+                to.ensure_unnamed(statement, by);
+                None
+            }
+            (Some(statement), false) => Some(to.ensure(statement, by)),
+            (None, true) => {
+                to.drop_unnamed();
+                None
+            }
+            (None, false) => None,
+        };
+        match instead {
+            Some(name) => wire::put_named(to.out, b'D', b'S', name.as_bytes()),
             None => to.forward(bytes),
         }
         to.owed.push(match statement.filter(|s| unnamed && s.has_types()) {
@@ -318,21 +324,34 @@ impl Outgoing<'_> {
         self.owed.push(Owed::Stale);
     }
 
-    /// The server has `statement` under its shared name when what follows arrives.
-    pub(super) fn ensure(&mut self, statement: &Arc<Statement>) {
-        if !self.backend.prepared.has(statement.id) {
-            let slot = Slot::Shared(statement.id);
-            let owed = Owed::Parse { ours: true, slot, undo: None };
-            self.parse(statement, owed);
+    /// The server has `statement` when what follows arrives, under the name that is returned: the
+    /// shared one, unless the session reads texts by other parameters now than when it prepared this
+    /// one; what is read otherwise is nobody else's.
+    pub(super) fn ensure(&mut self, statement: &Arc<Statement>, by: &Params) -> String {
+        if self.backend.prepared.has(statement.id) {
+            return statement.server_name();
+        }
+        if !by.reads_as(&statement.reading) {
+            self.parse_unnamed(statement, None);
+            return String::new();
+        }
+        let slot = Slot::Shared(statement.id);
+        self.parse(statement, Owed::Parse { ours: true, slot, undo: None });
+        statement.server_name()
+    }
+
+    pub(super) fn ensure_unnamed(&mut self, statement: &Statement, by: &Params) {
+        if self.backend.prepared.unnamed != Some(statement.id) {
+            let known = by.reads_as(&statement.reading).then_some(statement.id);
+            self.parse_unnamed(statement, known);
         }
     }
 
-    pub(super) fn ensure_unnamed(&mut self, statement: &Statement) {
-        if self.backend.prepared.unnamed != Some(statement.id) {
-            wire::put_parse(self.out, b"", &statement.content);
-            let slot = self.backend.prepared.fill_unnamed(Some(statement.id));
-            self.owed.push(Owed::Parse { ours: true, slot, undo: None });
-        }
+    /// `known`: what is remembered to be there.
+    fn parse_unnamed(&mut self, statement: &Statement, known: Option<u64>) {
+        wire::put_parse(self.out, b"", &statement.content);
+        let slot = self.backend.prepared.fill_unnamed(known);
+        self.owed.push(Owed::Parse { ours: true, slot, undo: None });
     }
 
     fn drop_unnamed(&mut self) {

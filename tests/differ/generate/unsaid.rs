@@ -10,6 +10,8 @@ const ISOLATION: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ";
 struct Said {
     /// A Parse under a name in what may still be this transaction.
     parsed: bool,
+    /// And since the last Sync.
+    parsed_here: bool,
     /// A Bind of the unnamed portal since the last Sync.
     bound: bool,
 }
@@ -28,12 +30,23 @@ impl Said {
     /// `known/isolation_level_after_a_parse.txt`. A transaction counts as over after a query that
     /// ends it for certain.
     fn isolation_behind_a_parse(&mut self, message: &mut Message) {
-        let (Message::Parse { sql, .. } | Message::Query(sql)) = message else { return };
+        let sql = match message {
+            Message::Parse { sql, .. } | Message::Query(sql) => sql,
+            Message::Sync => return self.parsed_here = false,
+            _ => return,
+        };
         if self.parsed {
             *sql = sql.replace(ISOLATION, "SET TRANSACTION READ ONLY");
         }
+        if self.parsed_here {
+            for level in ["REPEATABLE READ", "SERIALIZABLE"] {
+                *sql = sql.replace(&format!("BEGIN ISOLATION LEVEL {level}"), "BEGIN");
+            }
+        }
         match message {
-            Message::Parse { name, .. } => self.parsed |= !name.is_empty(),
+            Message::Parse { name, .. } if !name.is_empty() => {
+                (self.parsed, self.parsed_here) = (true, true);
+            }
             Message::Query(sql) => {
                 self.parsed &= !matches!(&sql[..], "COMMIT" | "END" | "ROLLBACK" | "ABORT");
             }
