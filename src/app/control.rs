@@ -11,7 +11,7 @@ use crate::failover::{Answer, Wanted};
 use crate::http;
 use crate::monitor::Handle;
 use crate::mysql;
-use crate::net::tls::Authorities;
+use crate::net::tls::{Acceptor, Authorities};
 use crate::pg::cluster::Cluster;
 use crate::pg::engine::Engine;
 use crate::pool::Upkeep;
@@ -36,6 +36,8 @@ pub struct Console {
     pub chronicle: Chronicle,
     /// Where there are backups.
     pub(super) backups: Keepers,
+    /// TLS on the console's port.
+    pub(super) door: Arc<Acceptor>,
     pub listening: Vec<(&'static str, SocketAddr)>,
     pub started: (SystemTime, Instant),
     config: Mutex<Config>,
@@ -49,9 +51,10 @@ impl Console {
     pub(super) fn new(
         config: Config,
         path: &Path,
-        ((engine, mysql), (reigns, backups)): (
+        ((engine, mysql), (reigns, backups), door): (
             (Arc<Engine>, Arc<mysql::engine::Engine>),
             (Reigns, Keepers),
+            Arc<Acceptor>,
         ),
         listening: Vec<(&'static str, SocketAddr)>,
     ) -> Console {
@@ -61,6 +64,7 @@ impl Console {
             reigns,
             chronicle: Chronicle::default(),
             backups,
+            door,
             listening,
             started: (SystemTime::now(), Instant::now()),
             config: Mutex::new(config),
@@ -72,6 +76,16 @@ impl Console {
 
     pub fn config(&self) -> Config {
         self.config.lock().clone()
+    }
+
+    /// Statements that take as long as the settings say are logged from now on.
+    pub(super) fn call_slow(&self, settings: &config::Settings) {
+        let postgres = self.engine.clusters.iter().map(|cluster| (&cluster.name, &cluster.slow));
+        let mysql = self.mysql.clusters.iter().map(|cluster| (&cluster.name, &cluster.slow));
+        for (name, slow) in postgres.chain(mysql) {
+            let configured = settings.clusters.get(&**name);
+            slow.set(configured.map_or(Duration::ZERO, |cluster| cluster.log_slow));
+        }
     }
 
     /// Resolves when the console said SHUTDOWN.
@@ -121,6 +135,9 @@ impl Console {
             let side = wire::client_side(&settings.tls);
             acceptor.replace(side, &mut Authorities::default()).map_err(|e| format!("tls: {e}"))?;
         }
+        let door = wire::console_side(settings);
+        let replaced = self.door.replace(door, &mut Authorities::default());
+        replaced.map_err(|e| format!("console.tls: {e}"))?;
         for (cluster, configured, users) in users {
             cluster.users.replace(users);
             cluster.asked.forget_all();
@@ -139,6 +156,7 @@ impl Console {
             let monitor = cluster.monitor.clone();
             tokio::spawn(async move { monitor.set_weights(weights).await });
         }
+        self.call_slow(settings);
         for change in &changes.live {
             tracing::info!(key = change.key, "changed");
         }

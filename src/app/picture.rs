@@ -1,6 +1,7 @@
 //! Fills the one view that console, HTTP and terminal render.
 
 mod backups;
+mod memory;
 mod mysql;
 mod reigns;
 
@@ -49,7 +50,8 @@ pub(super) fn draw(console: &Console) -> view::Proxy {
     }
     proxy.clients = engine.clients.all().iter().map(|c| client(c, console)).collect();
     proxy.servers = servers.iter().map(|s| server(s, console)).collect();
-    proxy.reigns = console.reigns.iter().map(|(name, reign)| reigns::reign(name, reign)).collect();
+    proxy.reigns = reigns::all(console);
+    proxy.memory = memory::memory(console);
     let kept = engine.clusters.iter().filter_map(|c| Some((c, console.backups.get(&c.name)?)));
     proxy.backups = kept.map(|(cluster, kept)| backups::backups(cluster, kept)).collect();
     mysql::add(&mut proxy, console);

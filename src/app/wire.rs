@@ -301,6 +301,21 @@ pub(super) fn client_side(settings: &config::ClientTls) -> tls::ClientSide {
     }
 }
 
+/// How administrators may use TLS: without a certificate, not at all.
+pub(super) fn console_side(settings: &config::Settings) -> tls::ClientSide {
+    let has_certificate = settings.tls.cert.is_some() && settings.tls.key.is_some();
+    let mode = match has_certificate {
+        true => settings.console.tls,
+        false => ClientTlsMode::Off,
+    };
+    client_side(&config::ClientTls { mode, ca: None, ..settings.tls.clone() })
+}
+
+pub(super) fn console_acceptor(settings: &config::Settings) -> Result<tls::Acceptor, WireError> {
+    let built = tls::Acceptor::new(console_side(settings), &mut Authorities::default());
+    built.map_err(|source| WireError::Tls { key: "console.tls".into(), source })
+}
+
 fn acceptor(
     settings: &config::ClientTls,
     authorities: &mut Authorities,

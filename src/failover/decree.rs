@@ -14,6 +14,11 @@ pub fn decree(record: &Record, nodes: &[Name]) -> Decree {
     }
     let reigning = record.reigning().and_then(|name| place(nodes, name));
     match reigning {
+        Some(primary) if record.fenced.contains(&record.primary) => {
+            deposed.insert(primary);
+            let because = format!("{} is fenced by an operator", record.primary);
+            Decree::Nobody { deposed, because: because.into() }
+        }
         Some(primary) => Decree::Only { primary, deposed },
         None => {
             let because = match record.reigning() {
@@ -34,7 +39,8 @@ pub fn held(record: &Record, nodes: &[Name], because: &str) -> Decree {
 
 fn former(record: &Record, nodes: &[Name]) -> NodeSet {
     let mut deposed = NodeSet::EMPTY;
-    record.deposed.keys().for_each(|name| insert(&mut deposed, nodes, name));
+    let former = record.deposed.keys().chain(&record.fenced);
+    former.for_each(|name| insert(&mut deposed, nodes, name));
     deposed
 }
 

@@ -1,11 +1,18 @@
 //! The terms of clusters, as they are shown.
 
-use crate::failover::{Event, Handle, Mode, Outcome, State, Taken};
+use crate::app::control::Console;
+use crate::failover::{Event, Handle, Mode, Outcome, State, Taken, record_file};
 use crate::view::{Reign, ReignChange, ReignStep};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-pub(super) fn reign(cluster: &Arc<str>, handle: &Handle) -> Reign {
+pub(super) fn all(console: &Console) -> Vec<Reign> {
+    let state_dir = console.config().settings.state_dir;
+    console.reigns.iter().map(|(name, handle)| reign(name, handle, &state_dir)).collect()
+}
+
+fn reign(cluster: &Arc<str>, handle: &Handle, state_dir: &Path) -> Reign {
     let settings = handle.settings();
     let state = handle.state();
     let record = state.as_ref().map(|state| &state.record);
@@ -25,6 +32,8 @@ pub(super) fn reign(cluster: &Arc<str>, handle: &Handle) -> Reign {
         guarantee: settings.guarantee.name().into(),
         term: record.map(|record| record.term.0),
         phase: record.map(|record| record.phase().name().into()),
+        holder: record.map(|record| record.holder.clone()),
+        record: record_file(state_dir, cluster).display().to_string(),
         primary: record.map(|record| record.primary.clone()),
         timeline: record.map(|record| record.timeline.into()),
         quorum,
