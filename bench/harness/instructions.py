@@ -14,7 +14,7 @@ class Callgrind:
     """A process under callgrind, whose counters are read around a piece of work."""
 
     def __init__(self, folder, name):
-        self.out = os.path.join(folder, f'callgrind.{name}')
+        self.out = os.path.join(folder, f'callgrind.{name}'.replace(' ', '-'))
         self.wrap = ['valgrind', '-q', '--tool=callgrind', f'--callgrind-out-file={self.out}']
 
     def control(self, pid, *what):
@@ -50,11 +50,16 @@ def measure(grind, endpoint, mode, clients, transactions):
 
 
 def report(lab, processes, transactions, keep):
-    """Probes are a minute apart, so that nothing but the transactions is counted."""
+    """Probes are a minute apart, so that nothing but the transactions is counted. The second
+    row of a cell: the same without a decision, each statement goes to the primary."""
     rows = []
+
+    def tidegate(name, route):
+        monitor = 'interval = "1m"\nprobe_timeout = "1m"'
+        return lambda wrap: lab.tidegate(f'{name}-callgrind', wrap, route, monitor)
     starts = {
-        'tidegate': lambda wrap: lab.tidegate(
-            'tidegate-callgrind', wrap, 'max_staleness = "1d"', 'interval = "1m"\nprobe_timeout = "1m"'),
+        'tidegate': tidegate('tidegate', 'max_staleness = "1d"'),
+        'routing off': tidegate('primary', 'consistency = "primary"'),
     }
     for name, start in starts.items():
         grind = Callgrind(keep, name)

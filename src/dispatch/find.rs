@@ -103,7 +103,7 @@ impl Dispatch {
         self.while_paused().await;
         let live = self.live.load_full();
         let started = Instant::now();
-        let mut changes = None;
+        let (mut changes, mut refused) = (None, None);
         loop {
             // One look at the clock, so that what may no longer wait is also decided so.
             let now = Instant::now();
@@ -133,6 +133,14 @@ impl Dispatch {
                         }
                         Lack::Node(decision.because, Some((node, error.to_string())))
                     }
+                    // The user or the database may be too young for this replica.
+                    Err(error @ PoolError::Connect(_))
+                        if errand.wants == Wants::Read && !self.is_primary(node) =>
+                    {
+                        refused = Some(self.pool_refusal(choice, node, error));
+                        errand.avoid.insert(node);
+                        continue;
+                    }
                     Err(error) => return Err(self.pool_refusal(choice, node, error)),
                 },
             };
@@ -141,7 +149,9 @@ impl Dispatch {
                 match lacks {
                     Lack::Answer(node) => errand.avoid.insert(node),
                     Lack::Node(because, cause) => {
-                        return Err(self.gave_up(because, cause, now - started));
+                        return Err(
+                            refused.unwrap_or_else(|| self.gave_up(because, cause, now - started))
+                        );
                     }
                 }
                 continue;

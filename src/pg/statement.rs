@@ -260,6 +260,8 @@ pub enum Slot {
     Shared(u64),
     /// The unnamed statement; `was`: what stood there.
     Unnamed { was: Option<u64> },
+    /// One of the session's own names, see [`OnServer::private`].
+    Private,
     /// A name of which nothing is remembered.
     Other,
 }
@@ -274,6 +276,8 @@ pub struct OnServer {
     differing: Vec<u64>,
     /// Its statements are those of one session, under that session's names; none is of ours.
     pub private: bool,
+    /// Private, but something failed before all of the session's statements were there.
+    pub lacking: bool,
 }
 
 impl OnServer {

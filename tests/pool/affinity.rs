@@ -61,6 +61,22 @@ async fn a_database_can_be_dropped_once_its_clients_are_gone() {
 }
 
 #[tokio::test]
+async fn a_database_and_a_user_that_no_replica_knows_yet_are_found_on_the_primary() {
+    let servers = cluster().replicas(1).start().await.unwrap();
+    servers.caught_up().await.unwrap();
+    let running = proxy(&servers).with("route", "max_staleness = \"1h\"").start().await;
+    let admin = running.connect().await;
+    servers.replica(0).pause_replay().await.unwrap();
+    admin.batch_execute("CREATE DATABASE young").await.unwrap();
+    let young = running.connect_with(&running.url("postgres", "young")).await.unwrap();
+    assert_eq!(value(&young, "SELECT current_database()").await, "young");
+    assert_eq!(route(&young).await.0, "a");
+    // What nobody knows is the primary's to say.
+    let nowhere = running.connect_with(&running.url("postgres", "nowhere")).await;
+    assert_eq!(nowhere.err().unwrap().code().unwrap().code(), "3D000");
+}
+
+#[tokio::test]
 async fn what_a_standby_cannot_answer_is_answered_by_the_primary() {
     let servers = cluster()
         .replicas(2)

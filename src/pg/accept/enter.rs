@@ -157,7 +157,7 @@ async fn greet(
     let recent = Wish { consistency: Some(Consistency::Bounded), ..Wish::default() };
     let found = match cluster.find(&pools.choice(), from(recent)).await {
         // Reads may have to fail then; a login is none, and may be about to write.
-        Err(Refusal::NoFreshReplica { .. }) => {
+        Err(Refusal::NoFreshReplica { .. } | Refusal::ServerEnded { .. }) => {
             let primary = Wish { place: Some(route::Place::Primary), ..Wish::default() };
             cluster.find(&pools.choice(), from(primary)).await?
         }

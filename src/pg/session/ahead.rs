@@ -6,7 +6,7 @@ use super::owed::Owed;
 use super::receive::{Incoming, LOOK_LIMIT, Passage};
 use super::send::{Outgoing, asks};
 use super::{Backend, Session, Tx};
-use crate::pg::statement::{NAME_PREFIX, Slot};
+use crate::pg::statement::{NAME_PREFIX, OnServer, Slot};
 use crate::pg::wire;
 use std::sync::Arc;
 
@@ -43,9 +43,7 @@ impl Session {
     /// Outside of any transaction it is a question apart, whose failure nobody hears of: the batch
     /// itself will fail where it is due. Inside, its failure is that of the transaction.
     pub fn prepare(&mut self, batch: &Batch, to: &mut Outgoing<'_>) -> bool {
-        if batch.names_statements() {
-            self.make_private(batch, to, self.tx == Tx::Idle);
-        }
+        self.make_private(batch, to, self.tx == Tx::Idle);
         let sent = self.prepare_missing(batch, to);
         if sent && self.tx == Tx::Idle {
             wire::put_empty(to.out, b'S');
@@ -58,9 +56,7 @@ impl Session {
 
     /// The same in the middle of a batch, which may be a transaction of its own.
     pub fn prepare_inside(&mut self, batch: &Batch, to: &mut Outgoing<'_>) -> bool {
-        if batch.names_statements() {
-            self.make_private(batch, to, false);
-        }
+        self.make_private(batch, to, false);
         let sent = self.prepare_missing(batch, to);
         if sent {
             wire::put_empty(to.out, b'H');
@@ -114,25 +110,31 @@ impl Session {
         })
     }
 
-    /// Gives the server the session's statements under the session's own names, and nobody
-    /// else's: so that SQL means by a name what the session means. `apart`: each in a transaction
-    /// of its own, which neither the others nor the batch take part in.
+    /// For a batch that names statements in SQL: gives the server the session's statements under the
+    /// session's own names, and nobody else's, so that SQL means by a name what the session means.
+    /// `apart`: each in a transaction of its own, which neither the others nor the batch take part in.
     fn make_private(&self, batch: &Batch, to: &mut Outgoing<'_>, apart: bool) {
-        if self.tx == Tx::Failed || to.owed.is_skipping() || to.backend.prepared.private {
+        let OnServer { private, lacking, .. } = to.backend.prepared;
+        let needed = lacking || (!private && batch.names_statements());
+        if !needed || self.tx == Tx::Failed || to.owed.is_skipping() {
             return;
         }
         for id in to.backend.prepared.ids() {
             let name = format!("{}{id:x}", NAME_PREFIX);
             wire::put_named(to.out, b'C', b'S', name.as_bytes());
-            to.owed.push(Owed::Close { ours: true, slot: Slot::Other, undo: None });
+            to.owed.push(Owed::Close { ours: true, slot: Slot::Shared(id), undo: None });
         }
         to.backend.prepared.clear();
-        to.backend.prepared.private = true;
+        (to.backend.prepared.private, to.backend.prepared.lacking) = (true, false);
         let mut names: Vec<_> = self.names_before(&batch.frames).into_iter().collect();
         names.sort_unstable_by_key(|(_, named)| named.number);
         for (name, named) in names {
+            if lacking {
+                wire::put_named(to.out, b'C', b'S', &name);
+                to.owed.push(Owed::Close { ours: true, slot: Slot::Other, undo: None });
+            }
             wire::put_parse(to.out, &name, &named.statement.content);
-            to.owed.push(Owed::Parse { ours: true, slot: Slot::Other, undo: None });
+            to.owed.push(Owed::Parse { ours: true, slot: Slot::Private, undo: None });
             if apart {
                 wire::put_empty(to.out, b'S');
                 to.owed.push(Owed::OurSync);

@@ -89,6 +89,7 @@ impl Session {
                     Slot::Unnamed { was } => {
                         backend.prepared.unnamed = was.filter(|_| before > 0);
                     }
+                    Slot::Private => backend.prepared.lacking = true,
                     Slot::Other => {}
                 }
                 match undo {
@@ -107,7 +108,7 @@ impl Session {
                 match slot {
                     Slot::Shared(id) => backend.prepared.keep(id),
                     Slot::Unnamed { was } => backend.prepared.unnamed = was,
-                    Slot::Other => {}
+                    Slot::Private | Slot::Other => {}
                 }
             }
             Owed::Query { undo, unnamed, .. } => {

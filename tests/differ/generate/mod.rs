@@ -3,6 +3,7 @@
 mod copies;
 mod kinds;
 mod pipelines;
+mod unsaid;
 mod values;
 
 use crate::script::{Message, Script, Step};
@@ -38,6 +39,7 @@ pub fn script(seed: u64) -> Script {
             }
         }
     }
+    unsaid::leave_out(&mut script);
     script
 }
 
