@@ -26,6 +26,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{Notify, watch};
 
+/// The engines.
+type Both = (Arc<Engine>, Arc<mysql::engine::Engine>);
+
 /// The running proxy in the hands of an operator.
 pub struct Console {
     /// That of PostgreSQL.
@@ -51,11 +54,7 @@ impl Console {
     pub(super) fn new(
         config: Config,
         path: &Path,
-        ((engine, mysql), (reigns, backups), door): (
-            (Arc<Engine>, Arc<mysql::engine::Engine>),
-            (Reigns, Keepers),
-            Arc<Acceptor>,
-        ),
+        ((engine, mysql), (reigns, backups), door): (Both, (Reigns, Keepers), Arc<Acceptor>),
         listening: Vec<(&'static str, SocketAddr)>,
     ) -> Console {
         Console {

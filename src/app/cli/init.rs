@@ -100,7 +100,7 @@ fn asked(what: &Wishes) -> Result<Asked, String> {
         servers.push(question("The address of one of them?", &format!("127.0.0.1:{port}"))?);
     }
     for server in &mut servers {
-        if !server.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
+        if server.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
             server.push_str(&format!(":{port}"));
         }
     }

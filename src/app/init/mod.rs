@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn followers_that_nobody_found_are_named() {
         let primary = server("h:1", true, &[("b", &["h:1", "h:5432"]), ("c", &["h:1"])]);
-        assert_eq!(missing(&[primary.clone()]), ["b", "c"]);
+        assert_eq!(missing(std::slice::from_ref(&primary)), ["b", "c"]);
         let standby = server("h:7", false, &[]);
         assert_eq!(missing(&[primary, standby]), ["c"]);
     }

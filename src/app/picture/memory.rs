@@ -45,7 +45,7 @@ fn of_many(name: String, (used, free): (u64, u64), total: u64) -> Memory {
 /// There is room for so many more as are like those that are there.
 fn shapes(cluster: &str, stats: sql::Stats) -> Memory {
     let each = stats.bytes / stats.entries.max(1);
-    let free = if each == 0 { 0 } else { stats.limit.saturating_sub(stats.bytes) / each };
+    let free = stats.limit.saturating_sub(stats.bytes).checked_div(each).unwrap_or(0);
     of_many(format!("shape_cache/{cluster}"), (stats.entries, free), stats.bytes)
 }
 
