@@ -113,6 +113,7 @@ fn first_decree(settings: &failover::Settings) -> Decree {
     match settings.mode {
         failover::Mode::Off => Decree::Free,
         _ => Decree::Nobody {
+            fenced: NodeSet::EMPTY,
             deposed: NodeSet::EMPTY,
             because: "the term of this cluster is not known yet".into(),
         },

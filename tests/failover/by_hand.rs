@@ -48,7 +48,7 @@ async fn a_primary_that_is_fenced_by_force_takes_no_writes_until_it_is_let_in() 
     let client = scene.running.connect().await;
     client.batch_execute("INSERT INTO told VALUES (1)").await.unwrap();
     scene.running.admin("FENCE test.a FORCE").await;
-    let why = scene.running.refused_login(&scene.running.url("postgres", "postgres")).await;
+    let why = refused(&scene.running.connect().await, "INSERT INTO told VALUES (3)").await;
     assert!(why.contains("57P03") && why.contains("(TG0301)"), "{why}");
     scene.running.admin("UNFENCE test.a").await;
     until("writes again", || async {
