@@ -17,9 +17,10 @@
 //! 3 dispatch     where work goes and what serves it, free of any protocol
 //! 2 pool route monitor failover backup door chronicle, counters above them   decisions and resources,
 //!                free of any protocol
-//! 1 topology sql refusal view registry   values and pure functions, no I/O
+//! 2 import        the configurations of other proxies, as a draft of ours
+//! 1 topology sql refusal view registry draft userlist   values and pure functions, no I/O
 //!   orders       what an agent is told, and the way to it
-//! 0 net telemetry task secret proctree   no domain words
+//! 0 net telemetry task secret proctree privilege   no domain words
 //! ```
 
 pub mod admin;
@@ -31,8 +32,10 @@ pub mod config;
 pub mod counters;
 pub mod dispatch;
 pub mod door;
+pub mod draft;
 pub mod failover;
 pub mod http;
+pub mod import;
 pub mod lab;
 pub mod monitor;
 pub mod mysql;
@@ -40,6 +43,7 @@ pub mod net;
 pub mod orders;
 pub mod pg;
 pub mod pool;
+pub mod privilege;
 mod proctree;
 pub mod refusal;
 pub mod registry;
@@ -49,4 +53,5 @@ pub mod sql;
 pub mod task;
 pub mod telemetry;
 pub mod topology;
+pub mod userlist;
 pub mod view;

@@ -1,5 +1,9 @@
 //! Why a client is turned away: one neutral enum; each engine maps it to its own codes in one place.
 
+pub mod catalogue;
+mod table;
+
+use catalogue::Number;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,4 +103,135 @@ pub enum Refusal {
     Killed,
     #[error("internal error: {0}")]
     Internal(String),
+}
+
+/// The warning that a position was left behind by a failover.
+pub const LOST_POSITION: Number = Number(406);
+
+impl Refusal {
+    /// Its entry in the catalogue; `None`: the words are those of a server.
+    pub fn number(&self) -> Option<Number> {
+        Some(Number(match self {
+            Refusal::ServerEnded { .. } => return None,
+            Refusal::UnknownDatabase(_) => 101,
+            Refusal::Authentication(_) => 102,
+            Refusal::Certificate(_) => 103,
+            Refusal::Throttled { .. } => 104,
+            Refusal::NoRule { .. } => 105,
+            Refusal::RejectedByRule { .. } => 106,
+            Refusal::Lookup(_) => 107,
+            Refusal::TlsRequired => 108,
+            Refusal::LoginTimeout(_) => 109,
+            Refusal::Protocol(_) => 151,
+            Refusal::Unsupported(_) => 152,
+            Refusal::ReplicationOff { .. } => 161,
+            Refusal::ReplicationValue(_) => 162,
+            Refusal::ReplicationWhere { .. } => 163,
+            Refusal::TooManyClients { .. } => 201,
+            Refusal::TooManyStatements { .. } => 202,
+            Refusal::PoolExhausted { .. } => 203,
+            Refusal::Overflow => 204,
+            Refusal::NoPrimary { .. } => 301,
+            Refusal::NoFreshReplica { .. } => 302,
+            Refusal::ServerUnreachable { .. } => 303,
+            Refusal::ServerRefused { .. } => 304,
+            Refusal::ServerLost { .. } => 305,
+            Refusal::OutcomeUnknown { .. } => 306,
+            Refusal::AnswerCut { .. } => 307,
+            Refusal::Desynchronised { .. } => 308,
+            Refusal::Parameter { .. } => 309,
+            Refusal::ReignEnded { .. } => 310,
+            Refusal::Disabled { .. } => 311,
+            Refusal::NotReplicated { .. } => 312,
+            Refusal::Setting { .. } => 401,
+            Refusal::UnknownSetting { .. } => 402,
+            Refusal::NotAlone { .. } => 403,
+            Refusal::ForeignPosition => 404,
+            Refusal::WeakCommit => 405,
+            Refusal::ShuttingDown => 501,
+            Refusal::Killed => 502,
+            Refusal::Internal(_) => 503,
+        }))
+    }
+
+    /// One of each, for tests of what is said about them.
+    #[cfg(test)]
+    pub(crate) fn samples() -> Vec<Refusal> {
+        let node: Arc<str> = "b".into();
+        let cluster: Arc<str> = "orders".into();
+        let text = || "x".to_owned();
+        let waited = Duration::from_secs(1);
+        let address = IpAddr::from([127, 0, 0, 1]);
+        vec![
+            Refusal::UnknownDatabase(text()),
+            Refusal::Authentication(text()),
+            Refusal::Certificate(text()),
+            Refusal::Throttled { user: text(), address, wait: waited },
+            Refusal::NoRule { cluster: cluster.clone(), caller: text() },
+            Refusal::RejectedByRule { cluster: cluster.clone(), rule: 1, caller: text() },
+            Refusal::Lookup(text()),
+            Refusal::TlsRequired,
+            Refusal::Protocol(text()),
+            Refusal::Unsupported(text()),
+            Refusal::ReplicationOff { cluster: cluster.clone() },
+            Refusal::ReplicationValue(text()),
+            Refusal::ReplicationWhere { clusters: text() },
+            Refusal::Setting { name: text(), value: text(), allowed: text() },
+            Refusal::UnknownSetting { name: text() },
+            Refusal::NotAlone { name: text() },
+            Refusal::ForeignPosition,
+            Refusal::WeakCommit,
+            Refusal::NotReplicated { node: node.clone() },
+            Refusal::ReignEnded { node: node.clone() },
+            Refusal::Disabled { cluster: cluster.clone() },
+            Refusal::LoginTimeout(waited),
+            Refusal::TooManyClients { what: text(), limit: 1 },
+            Refusal::TooManyStatements { limit: 1 },
+            Refusal::PoolExhausted { what: text(), waited },
+            Refusal::NoPrimary { cluster: cluster.clone(), waited },
+            Refusal::NoFreshReplica { cluster },
+            Refusal::ServerUnreachable { node: node.clone(), cause: text() },
+            Refusal::ServerRefused { node: node.clone(), cause: text() },
+            Refusal::ServerLost { node: node.clone(), cause: text() },
+            Refusal::OutcomeUnknown { node: node.clone() },
+            Refusal::AnswerCut { node: node.clone() },
+            Refusal::Desynchronised { node: node.clone(), what: text() },
+            Refusal::Parameter { node, cause: text() },
+            Refusal::Overflow,
+            Refusal::ShuttingDown,
+            Refusal::Killed,
+            Refusal::Internal(text()),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// Those of the console are its own, `admin/failure.rs`.
+    const CONSOLE: u16 = 900;
+
+    #[test]
+    fn every_refusal_is_in_the_catalogue_and_everything_in_it_is_a_refusal() {
+        let used = Refusal::samples().into_iter().filter_map(|refusal| refusal.number());
+        let used: BTreeSet<Number> = used.chain([LOST_POSITION]).collect();
+        let known = catalogue::entries().iter().map(|entry| entry.number);
+        let known: BTreeSet<Number> = known.filter(|number| number.0 < CONSOLE).collect();
+        assert_eq!(used, known);
+    }
+
+    #[test]
+    fn the_catalogue_has_the_words_of_each() {
+        for refusal in Refusal::samples() {
+            let entry = catalogue::entries().iter().find(|e| Some(e.number) == refusal.number());
+            let shape = entry.expect("an entry").message;
+            let said = refusal.to_string();
+            let same = |part: &str| said.contains(part.trim());
+            // The catalogue has what a PostgreSQL client reads of a failed password.
+            let ours = !matches!(refusal, Refusal::Authentication(_));
+            assert!(!ours || shape.split('…').all(same), "{said} is not {shape}");
+        }
+    }
 }

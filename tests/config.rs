@@ -183,7 +183,7 @@ const BAD: &[(&str, &str)] = &[
     (
         "zebra = 1",
         r#"tidegate.toml:5: clusters.orders.zebra: there is no such key
-  hint: known here: engine, databases, nodes, replication, monitor, tls, route, classifier, pool, auth, failover, backup"#,
+  hint: known here: engine, databases, nodes, replication, log_slow, monitor, tls, route, classifier, pool, auth, failover, backup"#,
     ),
     (
         "pool.query_wait = 30",

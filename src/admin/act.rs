@@ -59,6 +59,16 @@ pub(super) const ACTIONS: &[Action] = &[
         help: "make a former primary a standby, by its agent",
     },
     Action {
+        name: "FENCE",
+        usage: "FENCE <cluster>.<node> [FORCE] [DRY RUN]",
+        help: "let a node serve nobody; FORCE: even the primary",
+    },
+    Action {
+        name: "UNFENCE",
+        usage: "UNFENCE <cluster>.<node> [DRY RUN]",
+        help: "let a fenced node serve again",
+    },
+    Action {
         name: "UNLATCH",
         usage: "UNLATCH <cluster>",
         help: "let failover happen by itself again",
@@ -160,6 +170,8 @@ pub(super) fn tag(wanted: &Wanted) -> &'static str {
         Wanted::Switchover { .. } => "SWITCHOVER",
         Wanted::Failover { .. } => "FAILOVER",
         Wanted::Rejoin { .. } => "REJOIN",
+        Wanted::Fence { .. } => "FENCE",
+        Wanted::Unfence { .. } => "UNFENCE",
         Wanted::Unlatch => "UNLATCH",
     }
 }

@@ -55,24 +55,18 @@ impl fmt::Display for Command {
             Command::Set(key, value) => write!(f, "SET {key} = {value}"),
             Command::Backup(cluster) => write!(f, "BACKUP {cluster}"),
             Command::Kill(client) => write!(f, "KILL {client}"),
-            Command::Reign(cluster, Wanted::Rejoin { node }, dry) => {
-                write!(f, "REJOIN {cluster}.{node}{}", if *dry { " DRY RUN" } else { "" })
-            }
-            Command::Reign(cluster, wanted, dry) => {
-                let (to, force) = match wanted {
-                    Wanted::Switchover { to } => (to.as_ref(), false),
-                    Wanted::Failover { to, vouched } => (to.as_ref(), vouched.is_some()),
-                    Wanted::Rejoin { .. } | Wanted::Unlatch => (None, false),
-                };
-                write!(f, "{} {cluster}", super::act::tag(wanted))?;
-                to.map_or(Ok(()), |to| write!(f, " TO {to}"))?;
-                f.write_str(if force { " FORCE" } else { "" })?;
-                f.write_str(if *dry { " DRY RUN" } else { "" })
-            }
+            Command::Reign(cluster, wanted, dry) => super::reign::write(f, cluster, wanted, *dry),
             Command::Shutdown => f.write_str("SHUTDOWN"),
             Command::Begin => f.write_str("BEGIN"),
             Command::End(tag) | Command::Ignored(tag) => f.write_str(tag),
         }
+    }
+}
+
+impl Command {
+    /// Something is not as it was after it.
+    pub(super) fn changes(&self) -> bool {
+        !matches!(self, Command::Show(..) | Command::Ignored(_) | Command::Begin | Command::End(_))
     }
 }
 
@@ -135,7 +129,7 @@ fn command(words: &[Word]) -> Result<Command, Failure> {
             let text = format!("{:?} is not the id of a client", words[1].text);
             Failure::error(SYNTAX, text).hint("Usage: KILL <id>, with an id of SHOW CLIENTS.")
         }),
-        ["SWITCHOVER" | "FAILOVER" | "REJOIN" | "UNLATCH", _, ..] => {
+        ["SWITCHOVER" | "FAILOVER" | "REJOIN" | "FENCE" | "UNFENCE" | "UNLATCH", _, ..] => {
             super::reign::parse(words, &keywords)
         }
         ["BACKUP", _] => Ok(Command::Backup(words[1].text.clone())),

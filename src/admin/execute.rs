@@ -50,8 +50,7 @@ pub(super) async fn carry_out(
     command: &Command,
 ) -> Result<Option<super::act::Done>, Failure> {
     let done = act(command, control).await;
-    let changes = !matches!(command, Command::Ignored(_) | Command::Begin | Command::End(_));
-    if changes {
+    if command.changes() {
         let failed = done.as_ref().err().map(ToString::to_string);
         control.note(operator, &command.to_string(), failed.as_deref());
     }

@@ -1,5 +1,6 @@
 //! Why a command or a connection is refused, as the client reads it.
 
+use crate::refusal::catalogue::{Number, numbered};
 use pgwire::error::{ErrorInfo, PgWireError};
 use thiserror::Error;
 
@@ -8,28 +9,53 @@ use thiserror::Error;
 #[error("{message}")]
 pub(super) struct Failure {
     fatal: bool,
-    code: &'static str,
+    code: Code,
     message: String,
     hint: Option<String>,
 }
 
-pub(super) const SYNTAX: &str = "42601";
-pub(super) const UNDEFINED_COLUMN: &str = "42703";
-pub(super) const UNDEFINED_OBJECT: &str = "42704";
-pub(super) const NOT_SUPPORTED: &str = "0A000";
-pub(super) const CONFIG: &str = "F0000";
-pub(super) const PROTOCOL: &str = "08P01";
-/// `object_not_in_prerequisite_state`
-pub(super) const NOT_NOW: &str = "55000";
-pub(super) const INTERNAL: &str = "XX000";
+/// A kind of failure: its SQLSTATE, and its number in the catalogue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Code {
+    sqlstate: &'static str,
+    number: Number,
+}
+
+macro_rules! codes {
+    ($($(#[$about:meta])* $name:ident = $sqlstate:literal, $number:literal;)+) => {
+        $($(#[$about])* pub(super) const $name: Code =
+            Code { sqlstate: $sqlstate, number: Number($number) };)+
+        #[cfg(test)]
+        const ALL: &[Code] = &[$($name),+];
+    };
+}
+
+codes! {
+    SYNTAX = "42601", 901;
+    UNDEFINED_COLUMN = "42703", 902;
+    UNDEFINED_OBJECT = "42704", 903;
+    NOT_SUPPORTED = "0A000", 904;
+    CONFIG = "F0000", 905;
+    PROTOCOL = "08P01", 906;
+    /// `object_not_in_prerequisite_state`
+    NOT_NOW = "55000", 907;
+    INTERNAL = "XX000", 908;
+    TOO_MANY = "53300", 909;
+    LATE = "08006", 910;
+    PASSWORD = "28P01", 911;
+    LOGIN = "28000", 912;
+    DATABASE = "3D000", 913;
+    ENDING = "57P01", 914;
+    READ_ONLY = "42501", 915;
+}
 
 impl Failure {
     /// The command fails, the connection stays.
-    pub(super) fn error(code: &'static str, message: impl Into<String>) -> Failure {
+    pub(super) fn error(code: Code, message: impl Into<String>) -> Failure {
         Failure { fatal: false, code, message: message.into(), hint: None }
     }
     /// The connection ends.
-    pub(super) fn fatal(code: &'static str, message: impl Into<String>) -> Failure {
+    pub(super) fn fatal(code: Code, message: impl Into<String>) -> Failure {
         Failure { fatal: true, code, message: message.into(), hint: None }
     }
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Failure {
@@ -38,16 +64,20 @@ impl Failure {
     }
     #[cfg(test)]
     pub(super) fn parts(&self) -> (&str, &str, &str) {
-        (self.code, &self.message, self.hint.as_deref().unwrap_or(""))
+        (self.code.sqlstate, &self.message, self.hint.as_deref().unwrap_or(""))
     }
 }
 
 impl From<Failure> for ErrorInfo {
     fn from(failure: Failure) -> ErrorInfo {
         let severity = if failure.fatal { "FATAL" } else { "ERROR" };
-        let mut info =
-            ErrorInfo::new(severity.to_string(), failure.code.to_string(), failure.message);
-        info.hint = failure.hint;
+        let mut info = ErrorInfo::new(
+            severity.to_string(),
+            failure.code.sqlstate.to_string(),
+            failure.message,
+        );
+        info.hint =
+            Some(numbered(failure.hint.as_deref().unwrap_or_default(), failure.code.number));
         info.severity_nonlocalized = Some(severity.to_string());
         info
     }
@@ -56,5 +86,22 @@ impl From<Failure> for ErrorInfo {
 impl From<Failure> for PgWireError {
     fn from(failure: Failure) -> PgWireError {
         PgWireError::UserError(Box::new(failure.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::refusal::catalogue;
+
+    #[test]
+    fn every_failure_is_in_the_catalogue_and_the_other_way_round() {
+        let ours = |entry: &&catalogue::Entry| entry.number.0 > 900;
+        let known: Vec<_> = catalogue::entries().iter().filter(ours).collect();
+        assert_eq!(known.len(), ALL.len());
+        for code in ALL {
+            let entry = known.iter().find(|entry| entry.number == code.number);
+            assert_eq!(entry.map(|entry| entry.sqlstate), Some(code.sqlstate), "{}", code.number);
+        }
     }
 }

@@ -1,15 +1,15 @@
 //! A socket that yields only frames that were checked; a bad one is an error with its reason.
 
 use super::frames::{BadFrame, Checker};
+use crate::net::Stream;
 use bytes::{Buf, BytesMut};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 pub(super) struct Guarded {
-    tcp: TcpStream,
+    stream: Stream,
     checker: Checker,
     /// What came from the socket and was not yet given on.
     seen: BytesMut,
@@ -19,12 +19,12 @@ pub(super) struct Guarded {
 
 impl Guarded {
     /// `seen`: the bytes that were already read from the socket.
-    pub(super) fn new(tcp: TcpStream, checker: Checker, seen: BytesMut) -> Guarded {
-        Guarded { tcp, checker, seen, good: 0 }
+    pub(super) fn new(stream: Stream, checker: Checker, seen: BytesMut) -> Guarded {
+        Guarded { stream, checker, seen, good: 0 }
     }
 
-    pub(super) fn tcp(&mut self) -> &mut TcpStream {
-        &mut self.tcp
+    pub(super) fn stream(&mut self) -> &mut Stream {
+        &mut self.stream
     }
 
     /// The reason why a read failed, where it was a frame.
@@ -46,7 +46,7 @@ impl AsyncRead for Guarded {
                 Ok(None) => {
                     let mut chunk = [0; 4096];
                     let mut read = ReadBuf::new(&mut chunk);
-                    ready!(Pin::new(&mut this.tcp).poll_read(cx, &mut read))?;
+                    ready!(Pin::new(&mut this.stream).poll_read(cx, &mut read))?;
                     if read.filled().is_empty() {
                         return Poll::Ready(Ok(()));
                     }
@@ -71,12 +71,12 @@ impl AsyncWrite for Guarded {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().tcp).poll_write(cx, buf)
+        Pin::new(&mut self.get_mut().stream).poll_write(cx, buf)
     }
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().tcp).poll_flush(cx)
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
     }
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().tcp).poll_shutdown(cx)
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
     }
 }

@@ -2,7 +2,8 @@
 
 use super::command::{self, Command};
 use super::execute::carry_out;
-use super::failure::{Failure, NOT_SUPPORTED};
+use super::failure::{Failure, NOT_SUPPORTED, PROTOCOL, READ_ONLY};
+use super::login::Credentials;
 use super::{Control, table};
 use async_trait::async_trait;
 use futures_util::{Sink, SinkExt};
@@ -24,12 +25,13 @@ const MAX_ROWS: i32 = 65_536;
 
 pub(super) struct Commands {
     control: Arc<dyn Control>,
+    users: Credentials,
     parser: Arc<Parser>,
 }
 
 impl Commands {
-    pub(super) fn new(control: Arc<dyn Control>) -> Commands {
-        Commands { control, parser: Arc::new(Parser) }
+    pub(super) fn new(control: Arc<dyn Control>, users: Credentials) -> Commands {
+        Commands { control, users, parser: Arc::new(Parser) }
     }
 
     async fn run<C>(
@@ -54,6 +56,12 @@ impl Commands {
         }
         let user = client.metadata().get(METADATA_USER).map_or("", String::as_str);
         let operator = format!("{user} ({})", client.socket_addr());
+        if what.changes() && self.users.only_looks(user) {
+            let refused = Failure::error(READ_ONLY, format!("user {user:?} may only look"))
+                .hint("SHOW works; console.users of the configuration has read_only = true for this user.");
+            self.control.note(&operator, &what.to_string(), Some("the user may only look"));
+            return Err(refused.into());
+        }
         let Some(done) = carry_out(self.control.as_ref(), &operator, what).await? else {
             return Ok(Response::EmptyQuery);
         };
@@ -128,7 +136,7 @@ impl ExtendedQueryHandler for Commands {
     {
         if portal.parameter_len() > 0 {
             let text = format!("{} parameters were given, none is needed", portal.parameter_len());
-            return Err(Failure::error("08P01", text).into());
+            return Err(Failure::error(PROTOCOL, text).into());
         }
         self.run(client, &portal.statement.statement, &portal.result_column_format).await
     }

@@ -1,6 +1,6 @@
 //! Who may use the console: SCRAM-SHA-256, or everyone where no user is configured.
 
-use super::failure::{Failure, PROTOCOL};
+use super::failure::{DATABASE, Failure, LOGIN, PASSWORD, PROTOCOL};
 use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -20,7 +20,7 @@ use pgwire::messages::startup::PasswordMessageFamily;
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::{digest, hmac};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 use thiserror::Error;
@@ -29,6 +29,8 @@ use thiserror::Error;
 #[derive(Clone, Default)]
 pub struct Credentials {
     users: BTreeMap<String, Verifier>,
+    /// Those of them who may only look.
+    lookers: BTreeSet<String>,
 }
 
 /// See RFC 5803 and `pg_authid.rolpassword`.
@@ -57,6 +59,16 @@ impl Credentials {
         };
         self.users.insert(user.to_string(), verifier);
         Ok(())
+    }
+
+    /// Lets a user only look.
+    pub fn restrict(&mut self, user: &str) {
+        self.lookers.insert(user.to_string());
+    }
+
+    /// True if the user may change nothing.
+    pub(super) fn only_looks(&self, user: &str) -> bool {
+        self.lookers.contains(user)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -225,7 +237,7 @@ impl StartupHandler for Login {
                 save_startup_parameters_to_metadata(client, &startup);
                 if user(client).is_empty() {
                     let text = "no user name was given in the startup packet";
-                    return Err(Failure::fatal("28000", text).into());
+                    return Err(Failure::fatal(LOGIN, text).into());
                 }
                 self.driver.begin_authentication(client, self.mechanism()).await
             }
@@ -244,7 +256,7 @@ impl StartupHandler for Login {
             Err(PgWireError::InvalidPassword(_)) => {
                 let user = user(client);
                 let text = format!("password authentication failed for user {user:?}");
-                Err(Failure::fatal("28P01", text).into())
+                Err(Failure::fatal(PASSWORD, text).into())
             }
             Err(other) => Err(other),
         }
@@ -262,7 +274,7 @@ fn known_database<C: ClientInfo>(client: &C) -> Result<(), Failure> {
     if ["tidegate", "pgbouncer"].contains(&asked.as_str()) {
         return Ok(());
     }
-    Err(Failure::fatal("3D000", format!("database {asked:?} is not served here"))
+    Err(Failure::fatal(DATABASE, format!("database {asked:?} is not served here"))
         .hint("This is the console: its database is tidegate. Applications use the other port."))
 }
 

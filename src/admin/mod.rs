@@ -26,6 +26,7 @@ pub use execute::{Refused, execute};
 pub use login::{Credentials, VerifierError};
 
 use crate::failover::{Answer, Wanted};
+use crate::net::tls::Acceptor;
 use crate::view;
 use futures_util::future::BoxFuture;
 use std::future::Future;
@@ -40,6 +41,8 @@ use tokio::task::JoinSet;
 pub struct Settings {
     /// Who may log in. Empty: everyone, which is for loopback only.
     pub users: Credentials,
+    /// TLS; `None`: it is declined.
+    pub tls: Option<Arc<Acceptor>>,
     pub max_connections: usize,
     /// From the first byte to the end of the login.
     pub login_timeout: Duration,
@@ -49,6 +52,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             users: Credentials::default(),
+            tls: None,
             max_connections: 100,
             login_timeout: Duration::from_secs(10),
         }

@@ -1,9 +1,10 @@
-//! SWITCHOVER, FAILOVER, REJOIN and UNLATCH.
+//! SWITCHOVER, FAILOVER, REJOIN, FENCE, UNFENCE and UNLATCH.
 
 use super::act::ACTIONS;
 use super::command::{Command, Word, usage};
 use super::failure::{Failure, SYNTAX};
 use crate::failover::Wanted;
+use std::fmt;
 
 /// `keywords`: the same words, those without quotes in capitals.
 pub(super) fn parse(words: &[Word], keywords: &[&str]) -> Result<Command, Failure> {
@@ -32,10 +33,15 @@ pub(super) fn parse(words: &[Word], keywords: &[&str]) -> Result<Command, Failur
         };
     }
     let wanted = match keywords[0] {
-        "REJOIN" if !force && to.is_none() => {
+        "REJOIN" | "FENCE" | "UNFENCE" if to.is_none() && (!force || keywords[0] == "FENCE") => {
             let (of, node) = words[1].text.rsplit_once('.').ok_or_else(wrong)?;
             cluster = of.to_owned();
-            Wanted::Rejoin { node: node.into() }
+            let node = node.into();
+            match keywords[0] {
+                "REJOIN" => Wanted::Rejoin { node },
+                "FENCE" => Wanted::Fence { node, forced: force },
+                _ => Wanted::Unfence { node },
+            }
         }
         "SWITCHOVER" if !force => Wanted::Switchover { to },
         "FAILOVER" => {
@@ -45,6 +51,27 @@ pub(super) fn parse(words: &[Word], keywords: &[&str]) -> Result<Command, Failur
         _ => return Err(wrong()),
     };
     Ok(Command::Reign(cluster, wanted, dry))
+}
+
+/// As an operator would write it.
+pub(super) fn write(
+    f: &mut fmt::Formatter<'_>,
+    cluster: &str,
+    wanted: &Wanted,
+    dry: bool,
+) -> fmt::Result {
+    let (node, to, force) = match wanted {
+        Wanted::Switchover { to } => (None, to.as_ref(), false),
+        Wanted::Failover { to, vouched } => (None, to.as_ref(), vouched.is_some()),
+        Wanted::Fence { node, forced } => (Some(node), None, *forced),
+        Wanted::Rejoin { node } | Wanted::Unfence { node } => (Some(node), None, false),
+        Wanted::Unlatch => (None, None, false),
+    };
+    write!(f, "{} {cluster}", super::act::tag(wanted))?;
+    node.map_or(Ok(()), |node| write!(f, ".{node}"))?;
+    to.map_or(Ok(()), |to| write!(f, " TO {to}"))?;
+    f.write_str(if force { " FORCE" } else { "" })?;
+    f.write_str(if dry { " DRY RUN" } else { "" })
 }
 
 #[cfg(test)]
@@ -72,7 +99,15 @@ mod tests {
         let rejoin = |dry| format!(r#"[Reign("orders", Rejoin {{ node: "a" }}, {dry})]"#);
         assert_eq!(read("REJOIN orders.a"), rejoin(false));
         assert_eq!(read("REJOIN \"orders.a\" DRY RUN"), rejoin(true));
+        let fence = |forced| {
+            format!(r#"[Reign("orders", Fence {{ node: "b", forced: {forced} }}, false)]"#)
+        };
+        assert_eq!(read("fence orders.b"), fence(false));
+        assert_eq!(read("FENCE orders.b FORCE"), fence(true));
+        assert!(read("UNFENCE orders.b DRY RUN").contains(r#"Unfence { node: "b" }, true"#));
         for wrong in [
+            "FENCE orders",
+            "UNFENCE orders.b FORCE",
             "REJOIN orders",
             "REJOIN orders.a FORCE",
             "SWITCHOVER",

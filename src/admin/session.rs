@@ -1,13 +1,15 @@
 //! One console connection, from its first byte to its last.
 
 use super::command::Command;
-use super::failure::{Failure, PROTOCOL};
+use super::failure::{ENDING, Failure, LATE, LOGIN, PROTOCOL, TOO_MANY};
 use super::frames::Checker;
 use super::guard::Guarded;
 use super::handlers::Commands;
 use super::login::Login;
 use super::prelude::{PreludeError, prelude};
 use super::{Control, Settings};
+use crate::net::Stream;
+use crate::net::tls::ClientMode;
 use futures_util::{SinkExt, StreamExt};
 use pgwire::api::{ClientInfo, DefaultClient, NoopHandler, PgWireConnectionState};
 use pgwire::error::{ErrorInfo, PgWireError};
@@ -37,9 +39,16 @@ impl Shared {
     ) -> Result<Shared, super::VerifierError> {
         Ok(Shared {
             login: Arc::new(Login::new(settings.users.clone())?),
-            commands: Arc::new(Commands::new(control)),
+            commands: Arc::new(Commands::new(control, settings.users.clone())),
             settings,
         })
+    }
+}
+
+impl Shared {
+    fn demands_tls(&self) -> bool {
+        let mode = self.settings.tls.as_ref().map(|acceptor| acceptor.mode());
+        matches!(mode, Some(ClientMode::Require | ClientMode::Verify))
     }
 }
 
@@ -47,7 +56,7 @@ type Socket = Framed<Guarded, PgWireMessageServerCodec<Command>>;
 
 /// Serves one connection; `place` is `None` when there are too many.
 pub(super) async fn run(
-    mut tcp: TcpStream,
+    tcp: TcpStream,
     peer: SocketAddr,
     shared: Arc<Shared>,
     place: Option<OwnedSemaphorePermit>,
@@ -56,24 +65,28 @@ pub(super) async fn run(
     let deadline = Instant::now() + shared.settings.login_timeout;
     // Answers are written whole, so there is nothing to wait for.
     let _ = tcp.set_nodelay(true);
+    let mut stream = Some(Stream::Plain(tcp));
     // Cancel-safe: when the process stops, a half-read startup packet is of no use.
     let opened = tokio::select! {
-        opened = timeout_at(deadline, prelude(&mut tcp)) => opened,
+        opened = timeout_at(deadline, prelude(&mut stream, shared.settings.tls.as_deref())) => opened,
         _ = stopped.wait_for(|stop| *stop) => return,
     };
     let (seen, refused) = match opened {
         Ok(Ok(Some(seen))) => (seen, None),
-        Ok(Ok(None)) | Ok(Err(PreludeError::Io(_))) => return,
+        Ok(Ok(None)) | Ok(Err(PreludeError::Io(_) | PreludeError::Handshake)) => return,
         Ok(Err(PreludeError::Frame(bad))) => {
             (Default::default(), Some(Failure::fatal(PROTOCOL, bad.to_string())))
         }
         Err(_) => (Default::default(), Some(login_timeout(&shared))),
     };
+    let Some(stream) = stream else { return };
+    let is_secure = stream.is_tls();
     let checker = Checker::new(shared.login.asks_for_a_password());
-    let codec = PgWireMessageServerCodec::new(DefaultClient::new(peer, false));
-    let mut socket = Framed::new(Guarded::new(tcp, checker, seen), codec);
+    let codec = PgWireMessageServerCodec::new(DefaultClient::new(peer, is_secure));
+    let mut socket = Framed::new(Guarded::new(stream, checker, seen), codec);
     socket.set_state(PgWireConnectionState::AwaitingStartup);
     let refused = refused.or_else(|| place.is_none().then(|| too_many(&shared)));
+    let refused = refused.or_else(|| (!is_secure && shared.demands_tls()).then(needs_tls));
     let end = match refused {
         Some(refused) => Some(refused.into()),
         None => talk(&mut socket, &shared, deadline, stopped).await,
@@ -84,14 +97,18 @@ pub(super) async fn run(
     }
 }
 
+fn needs_tls() -> Failure {
+    Failure::fatal(LOGIN, "the console needs TLS").hint("Connect with sslmode=require or stronger.")
+}
+
 fn too_many(shared: &Shared) -> Failure {
     let limit = shared.settings.max_connections;
-    Failure::fatal("53300", format!("the console's limit of {limit} connections is reached"))
+    Failure::fatal(TOO_MANY, format!("the console's limit of {limit} connections is reached"))
 }
 
 fn login_timeout(shared: &Shared) -> Failure {
     let limit = shared.settings.login_timeout;
-    Failure::fatal("08006", format!("the login took longer than {limit:?}"))
+    Failure::fatal(LATE, format!("the login took longer than {limit:?}"))
 }
 
 /// Answers messages until the connection ends; `Some` is what the client is told then.
@@ -119,7 +136,7 @@ async fn talk(
             next = socket.next() => next?,
             () = late => return Some(login_timeout(shared).into()),
             _ = stopped.wait_for(|stop| *stop) => {
-                return Some(Failure::fatal("57P01", "tidegate is shutting down").into());
+                return Some(Failure::fatal(ENDING, "tidegate is shutting down").into());
             }
         };
         match answer(socket, shared, next).await {
@@ -184,10 +201,10 @@ async fn close(mut socket: Socket, last_word: ErrorInfo) {
     let message = PgWireBackendMessage::ErrorResponse(last_word.into());
     let _ = timeout(PATIENCE, async {
         socket.send(message).await?;
-        let tcp = socket.get_mut().tcp();
-        tcp.shutdown().await?;
+        let stream = socket.get_mut().stream();
+        stream.shutdown().await?;
         let mut ignored = [0; 4096];
-        while tcp.read(&mut ignored).await? > 0 {}
+        while stream.read(&mut ignored).await? > 0 {}
         std::io::Result::Ok(())
     })
     .await;

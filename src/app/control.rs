@@ -11,7 +11,7 @@ use crate::failover::{Answer, Wanted};
 use crate::http;
 use crate::monitor::Handle;
 use crate::mysql;
-use crate::net::tls::Authorities;
+use crate::net::tls::{Acceptor, Authorities};
 use crate::pg::cluster::Cluster;
 use crate::pg::engine::Engine;
 use crate::pool::Upkeep;
@@ -26,6 +26,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{Notify, watch};
 
+/// The engines.
+type Both = (Arc<Engine>, Arc<mysql::engine::Engine>);
+
 /// The running proxy in the hands of an operator.
 pub struct Console {
     /// That of PostgreSQL.
@@ -36,6 +39,8 @@ pub struct Console {
     pub chronicle: Chronicle,
     /// Where there are backups.
     pub(super) backups: Keepers,
+    /// TLS on the console's port.
+    pub(super) door: Arc<Acceptor>,
     pub listening: Vec<(&'static str, SocketAddr)>,
     pub started: (SystemTime, Instant),
     config: Mutex<Config>,
@@ -50,10 +55,7 @@ impl Console {
     pub(super) fn new(
         config: Config,
         path: &Path,
-        ((engine, mysql), (reigns, backups)): (
-            (Arc<Engine>, Arc<mysql::engine::Engine>),
-            (Reigns, Keepers),
-        ),
+        ((engine, mysql), (reigns, backups), door): (Both, (Reigns, Keepers), Arc<Acceptor>),
         listening: Vec<(&'static str, SocketAddr)>,
     ) -> Console {
         Console {
@@ -62,6 +64,7 @@ impl Console {
             reigns,
             chronicle: Chronicle::default(),
             backups,
+            door,
             listening,
             started: (SystemTime::now(), Instant::now()),
             config: Mutex::new(config),
@@ -79,6 +82,16 @@ impl Console {
     /// How often the file was read again.
     pub(super) fn reloads(&self) -> view::Reloads {
         *self.reloads.lock()
+    }
+
+    /// Statements that take as long as the settings say are logged from now on.
+    pub(super) fn call_slow(&self, settings: &config::Settings) {
+        let postgres = self.engine.clusters.iter().map(|cluster| (&cluster.name, &cluster.slow));
+        let mysql = self.mysql.clusters.iter().map(|cluster| (&cluster.name, &cluster.slow));
+        for (name, slow) in postgres.chain(mysql) {
+            let configured = settings.clusters.get(&**name);
+            slow.set(configured.map_or(Duration::ZERO, |cluster| cluster.log_slow));
+        }
     }
 
     /// Resolves when the console said SHUTDOWN.
@@ -128,6 +141,9 @@ impl Console {
             let side = wire::client_side(&settings.tls);
             acceptor.replace(side, &mut Authorities::default()).map_err(|e| format!("tls: {e}"))?;
         }
+        let door = wire::console_side(settings);
+        let replaced = self.door.replace(door, &mut Authorities::default());
+        replaced.map_err(|e| format!("console.tls: {e}"))?;
         for (cluster, configured, users) in users {
             cluster.users.replace(users);
             cluster.asked.forget_all();
@@ -146,6 +162,7 @@ impl Console {
             let monitor = cluster.monitor.clone();
             tokio::spawn(async move { monitor.set_weights(weights).await });
         }
+        self.call_slow(settings);
         for change in &changes.live {
             tracing::info!(key = change.key, "changed");
         }

@@ -6,6 +6,7 @@ pub mod cli;
 pub mod connect;
 mod control;
 mod demo;
+mod init;
 mod listeners;
 mod notify;
 mod picture;

@@ -1,6 +1,7 @@
 //! Fills the one view that console, HTTP and terminal render.
 
 mod backups;
+mod memory;
 mod mysql;
 mod reigns;
 
@@ -54,8 +55,8 @@ pub(super) fn draw(console: &Console) -> view::Proxy {
     }
     proxy.clients = engine.clients.all().iter().map(|c| client(c, console)).collect();
     proxy.servers = servers.iter().map(|s| server(s, console)).collect();
-    let reigns = console.reigns.iter();
-    proxy.reigns = reigns.map(|(name, of)| reigns::reign(name, of, &config.settings)).collect();
+    proxy.reigns = reigns::all(console);
+    proxy.memory = memory::memory(console);
     let kept = engine.clusters.iter().filter_map(|c| Some((c, console.backups.get(&c.name)?)));
     proxy.backups = kept.map(|(cluster, kept)| backups::backups(cluster, kept)).collect();
     mysql::add(&mut proxy, console);

@@ -4,8 +4,9 @@ use super::control::Console;
 use super::listeners::{self, Engines, Heirs, Inherited};
 use super::{notify, wire};
 use crate::config::{self, Config, Settings};
+use crate::net::tls::Acceptor;
 use crate::task::Tasks;
-use crate::{admin, http, telemetry};
+use crate::{admin, http, privilege, telemetry};
 use std::future::Future;
 use std::io;
 use std::path::Path;
@@ -23,6 +24,8 @@ pub enum RunError {
     Wire(#[from] wire::WireError),
     #[error(transparent)]
     Listen(#[from] listeners::ListenError),
+    #[error(transparent)]
+    Privilege(#[from] privilege::PrivilegeError),
     #[error("{0}")]
     Io(#[from] io::Error),
     #[error("the log: {0}")]
@@ -50,6 +53,9 @@ pub(super) fn run(config: Config, path: &Path) -> ExitCode {
 
 fn try_run(config: Config, path: &Path) -> Result<(), RunError> {
     log_as(&config.settings.log)?;
+    if !config.settings.core_dumps {
+        privilege::forbid_core_dumps()?;
+    }
     let runtime = runtime(config.settings.workers)?;
     runtime.block_on(async {
         let proxy = Proxy::start_with(config, path, Inherited::from_env()?).await?;
@@ -110,13 +116,21 @@ impl Proxy {
             mysql: !settings.clusters.values().all(is_postgres),
         };
         let open = listeners::open(&settings.listen, engines, inherited)?;
+        // Nothing was made yet that has to belong to the user.
+        if let Some(user) = &settings.user {
+            privilege::become_user(user)?;
+            tracing::info!(user, "the privileges of root are given up");
+        }
         let engine = Arc::new(wire::engine(&settings, tasks.clone())?);
         let mysql = Arc::new(wire::mysql::engine(&settings, &tasks)?);
         let reigns = super::reign::start(&settings, &engine, &tasks)?;
         let backups = super::backup::start(&settings, &engine, &tasks)?;
         let both = (engine.clone(), mysql.clone());
         let kept = (reigns, backups);
-        let console = Arc::new(Console::new(config, path, (both, kept), open.addresses()));
+        let secured = Arc::new(wire::console_acceptor(&settings)?);
+        let parts = (both, kept, secured);
+        let console = Arc::new(Console::new(config, path, parts, open.addresses()));
+        console.call_slow(&settings);
         for (name, address) in &console.listening {
             tracing::info!(name, %address, "listening");
         }
@@ -136,7 +150,8 @@ impl Proxy {
         tasks.spawn("events", |stop| super::sampling::follow_events(console.clone(), stop));
         tasks.spawn("role changes", |stop| super::upkeep::follow_roles(console.clone(), stop));
         if let Some(listener) = open.console {
-            let (settings, control) = (console_settings(&settings)?, console.clone());
+            let tls = console.door.clone();
+            let (settings, control) = (console_settings(&settings, tls)?, console.clone());
             desks.spawn("console", |mut stop| async move {
                 let ended =
                     admin::serve(listener, settings, control, async move { stop.stopped().await });
@@ -187,7 +202,7 @@ impl Proxy {
     }
 }
 
-fn console_settings(settings: &Settings) -> Result<admin::Settings, RunError> {
+fn console_settings(settings: &Settings, tls: Arc<Acceptor>) -> Result<admin::Settings, RunError> {
     let mut users = admin::Credentials::default();
     for (user, entry) in &settings.console.users {
         if let Some(password) = &entry.password {
@@ -195,8 +210,11 @@ fn console_settings(settings: &Settings) -> Result<admin::Settings, RunError> {
                 .add(user, password.expose())
                 .map_err(|e| RunError::ConsoleUser { user: user.clone(), cause: e.to_string() })?;
         }
+        if entry.read_only {
+            users.restrict(user);
+        }
     }
-    Ok(admin::Settings { users, ..admin::Settings::default() })
+    Ok(admin::Settings { users, tls: Some(tls), ..admin::Settings::default() })
 }
 
 /// Resolves with SIGTERM or SIGINT.

@@ -113,6 +113,7 @@ fn first_decree(settings: &failover::Settings) -> Decree {
     match settings.mode {
         failover::Mode::Off => Decree::Free,
         _ => Decree::Nobody {
+            fenced: NodeSet::EMPTY,
             deposed: NodeSet::EMPTY,
             because: "the term of this cluster is not known yet".into(),
         },
@@ -299,6 +300,21 @@ pub(super) fn client_side(settings: &config::ClientTls) -> tls::ClientSide {
         alpn: vec![ALPN_POSTGRESQL.to_vec()],
         ..tls::ClientSide::default()
     }
+}
+
+/// How administrators may use TLS: without a certificate, not at all.
+pub(super) fn console_side(settings: &config::Settings) -> tls::ClientSide {
+    let has_certificate = settings.tls.cert.is_some() && settings.tls.key.is_some();
+    let mode = match has_certificate {
+        true => settings.console.tls,
+        false => ClientTlsMode::Off,
+    };
+    client_side(&config::ClientTls { mode, ca: None, ..settings.tls.clone() })
+}
+
+pub(super) fn console_acceptor(settings: &config::Settings) -> Result<tls::Acceptor, WireError> {
+    let built = tls::Acceptor::new(console_side(settings), &mut Authorities::default());
+    built.map_err(|source| WireError::Tls { key: "console.tls".into(), source })
 }
 
 fn acceptor(

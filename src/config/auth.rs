@@ -5,6 +5,7 @@ use super::secret::Secret;
 use super::server::{IN_THE_FILE, INSTEAD};
 use crate::pg::auth::rules::{Action, Encryption, Names, Networks, Rule};
 use crate::pg::auth::{Method, throttle};
+use crate::userlist;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -115,59 +116,32 @@ pub(super) struct BadLine {
     pub(super) says: &'static str,
 }
 
-/// Takes a quoted text, in which `""` is a quote, off the front.
-fn quoted(text: &str) -> Option<(String, &str)> {
-    let mut rest = text.trim_start().strip_prefix('"')?;
-    let mut found = String::new();
-    loop {
-        let end = rest.find('"')?;
-        found.push_str(&rest[..end]);
-        rest = &rest[end + 1..];
-        match rest.strip_prefix('"') {
-            Some(after) => {
-                found.push('"');
-                rest = after;
-            }
-            None => return Some((found, rest)),
-        }
-    }
-}
-
-/// Reads the form of PgBouncer's `userlist.txt`: `"name" "password"` in each line, `;` starts
-/// a comment. Source: pgbouncer.org/config.html, "Authentication file format".
+/// Reads the form of PgBouncer's `userlist.txt`.
 pub(super) fn users_of_file(text: &str) -> (BTreeMap<String, User>, Vec<BadLine>) {
     let (mut users, mut bad) = (BTreeMap::new(), Vec::new());
-    for (number, line) in text.lines().enumerate() {
-        if line.trim().is_empty() || line.trim_start().starts_with(';') {
-            continue;
-        }
-        let parts = quoted(line).and_then(|(name, rest)| Some((name, quoted(rest)?.0)));
-        let says = match &parts {
+    for line in userlist::lines(text) {
+        let says = match &line.user {
             None => "is not of the form \"name\" \"password\"",
             Some((name, _)) if name.is_empty() => "has an empty name",
             Some((name, _)) if users.contains_key(name) => "names a user for the second time",
-            Some((_, password)) if is_md5(password) => {
+            Some((_, password)) if userlist::is_md5(password) => {
                 "has an md5 hash, which proves nothing to SCRAM: write the password or its SCRAM verifier"
             }
             Some(_) => "",
         };
-        match parts {
+        match line.user {
             Some((name, password)) if says.is_empty() => {
-                let password = Some(Secret::new(password)).filter(|p| !p.expose().is_empty());
+                let password =
+                    Some(Secret::new(password.as_str())).filter(|p| !p.expose().is_empty());
                 users.insert(
                     name,
                     User { password, server_user: None, server_password: None, max_clients: None },
                 );
             }
-            _ => bad.push(BadLine { line: number + 1, says }),
+            _ => bad.push(BadLine { line: line.number, says }),
         }
     }
     (users, bad)
-}
-
-fn is_md5(password: &str) -> bool {
-    let hash = password.strip_prefix("md5");
-    hash.is_some_and(|h| h.len() == 32 && h.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 #[cfg(test)]

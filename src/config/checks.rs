@@ -15,6 +15,7 @@ use crate::route::Consistency;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::path::PathBuf;
+use zeroize::Zeroizing;
 
 /// Nodes of one cluster, at most: they are kept as bits of a 64-bit number.
 pub(super) const MAX_NODES: usize = 64;
@@ -42,7 +43,7 @@ pub(super) fn complete(settings: &mut Settings, reading: &mut Reading<'_>) {
     for (name, cluster) in &settings.clusters {
         logins::check(&format!("{}.auth", join("clusters", name)), cluster, settings, reading);
     }
-    console_users(settings, reading);
+    console(settings, reading);
     databases(settings, reading);
     listeners(settings, reading);
 }
@@ -143,7 +144,7 @@ fn server_tls(path: &str, tls: &ServerTls, reading: &mut Reading<'_>) {
 fn users_file(path: &str, cluster: &mut Cluster, reading: &mut Reading<'_>) {
     let Some(file) = &cluster.auth.users_file else { return };
     let key = format!("{path}.users_file");
-    let Some(text) = reading.private_file(&key, file) else { return };
+    let Some(text) = reading.private_file(&key, file).map(Zeroizing::new) else { return };
     let (users, bad) = users_of_file(&text);
     if let Some(first) = bad.first() {
         let also = match bad.len() {
@@ -192,7 +193,16 @@ fn numbers(path: &str, cluster: &Cluster, reading: &mut Reading<'_>) {
     }
 }
 
-fn console_users(settings: &Settings, reading: &mut Reading<'_>) {
+fn console(settings: &Settings, reading: &mut Reading<'_>) {
+    let has_certificate = settings.tls.cert.is_some() && settings.tls.key.is_some();
+    if settings.console.tls == ClientTlsMode::Require && !has_certificate {
+        let hint = "set tls.cert and tls.key, or console.tls = \"allow\"";
+        reading.wrong("console.tls", "needs a certificate", Some(hint.into()));
+    }
+    if settings.console.tls == ClientTlsMode::Verify {
+        let hint = "set \"require\": users of the console have passwords";
+        reading.wrong("console.tls", "is not for the console", Some(hint.into()));
+    }
     let lacking = settings.console.users.iter().filter(|(_, user)| user.password.is_none());
     for (name, _) in lacking {
         logins::missing_password(&join("console.users", name), "needs a password", reading);

@@ -34,6 +34,10 @@ options! {
         /// Where replication connections go: "off": they are refused; "primary"; or a node's name.
         /// Each has a server connection of its own, as base backups and receivers of logs need.
         key replication: Destination = "off";
+        /// Statements that take as long as this, or longer, are logged (tidegate::slow): by their shape,
+        /// without literals, with node, reason and wait; at most ten a second. "0s": none.
+        /// SET clusters.NAME.log_slow = '500ms' on the console changes it at once.
+        key log_slow: Duration = "0s" => .limits(0, DAY);
         /// How the nodes are watched.
         key monitor: Monitor;
         /// TLS towards the nodes.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+use zeroize::Zeroizing;
 
 /// Permission bits that let everyone read.
 const WORLD_READABLE: u32 = 0o004;
@@ -154,7 +155,7 @@ impl<'a> Reading<'a> {
 
     fn secret_from_file(&mut self, path: &str, name: &str) -> Option<Secret> {
         let file = self.resolve(name);
-        let text = self.private_file(path, &file)?;
+        let text = Zeroizing::new(self.private_file(path, &file)?);
         let line = text.strip_suffix('\n').unwrap_or(&text);
         let secret = line.strip_suffix('\r').unwrap_or(line);
         if secret.is_empty() || secret.contains('\n') {

@@ -4,14 +4,15 @@ use std::fmt;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use zeroize::Zeroizing;
 
-/// A password or token. It has no `Display`, and its `Debug` shows nothing of it.
+/// A password or token, wiped when dropped. It has no `Display`, and its `Debug` shows nothing of it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
     pub fn new(text: impl Into<String>) -> Secret {
-        Secret(text.into())
+        Secret(Zeroizing::new(text.into()))
     }
     /// The secret itself, for the one place that sends or compares it.
     pub fn expose(&self) -> &str {

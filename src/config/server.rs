@@ -26,6 +26,13 @@ options! {
         /// How long running transactions may take to finish after SIGTERM. Clients that are
         /// still busy then are disconnected.
         key shutdown_timeout: Duration = "30s" => .limits(0, DAY);
+        /// The user that the process becomes once its ports are open; it must have been started by
+        /// root then, and this user must be able to read the configuration and its secrets for
+        /// a reload, and to write state_dir. None: it stays who it is.
+        key user: Option<String> => .example("tidegate").restart();
+        /// Whether the kernel may write the memory of this process, with its secrets, into a file
+        /// when it crashes, and debuggers of the same user may look into it.
+        key core_dumps: bool = "false" => .restart();
         /// Threads that serve clients. 0: one for each processor.
         key workers: usize = "0" => .limits(0, 1024).restart();
         /// What Tidegate logs.
@@ -102,6 +109,9 @@ options! {
     /// Who may log in to the console. Without users, whoever reaches it may do everything;
     /// it must be on loopback then.
     pub struct Console {
+        /// TLS towards administrators, with the certificate of [tls], if there is one: "off":
+        /// declined; "allow": who asks for it has it; "require": nobody comes without it.
+        key tls: ClientTlsMode = "allow" => .restart();
         /// Administrators by name.
         key users: BTreeMap<String, ConsoleUser> => .example("admin");
     }
@@ -112,6 +122,8 @@ options! {
     pub struct ConsoleUser {
         /// This administrator's password.
         secret password: Option<Secret> => .example("/run/secrets/admin").restart();
+        /// Whether this user may only look: SHOW, and nothing that changes anything.
+        key read_only: bool = "false" => .restart();
     } refused {
         "password" => IN_THE_FILE, INSTEAD;
     }

@@ -6,10 +6,12 @@ mod find;
 mod guests;
 mod pause;
 mod position;
+mod slow;
 mod standing;
 mod wanted;
 
 pub use find::{Choice, Errand, Failure, Found};
+pub use slow::{Slow, SlowLog};
 pub use standing::Standing;
 pub use wanted::{Wanted, Words};
 
@@ -57,6 +59,7 @@ pub struct Dispatch {
     pub live: ArcSwap<Live>,
     pub pool_settings: Arc<ArcSwap<pool::Settings>>,
     pub budgets: Vec<Arc<Budget>>,
+    pub slow: SlowLog,
     paused: watch::Sender<bool>,
     disabled: AtomicBool,
     tie: AtomicU32,
@@ -68,6 +71,8 @@ pub struct Dispatch {
 pub struct LastRoute {
     pub node: NodeId,
     pub because: Because,
+    /// How long its transaction waited for the server connection.
+    pub waited: Duration,
 }
 
 impl Dispatch {
@@ -83,6 +88,7 @@ impl Dispatch {
             live: ArcSwap::from_pointee(parts.live),
             pool_settings: Arc::new(ArcSwap::from_pointee(parts.pool)),
             budgets,
+            slow: SlowLog::default(),
             paused: watch::channel(false).0,
             disabled: AtomicBool::new(false),
             tie: AtomicU32::new(0),

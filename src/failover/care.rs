@@ -62,6 +62,9 @@ fn need(record: &Record, node: &NodeView) -> Option<Need> {
     if !in_recovery {
         return deposed.then_some(Need::Fence);
     }
+    if record.fenced.contains(&node.name) {
+        return None;
+    }
     let feed = feed?;
     if deposed && feed.streams && timeline.0 == record.timeline && node.role == Role::Replica {
         return Some(Need::Welcome);

@@ -21,9 +21,9 @@ pub struct Candidate {
 pub enum NoCandidate {
     #[error("no standby on timeline {timeline} let go of the old primary")]
     Nobody { timeline: u32 },
-    #[error("{name} has received most, and its priority is 0")]
+    #[error("{name} has received most, and its priority is 0, or it is fenced")]
     Barred { name: Name },
-    #[error("{name} is no standby that let go of the old primary")]
+    #[error("{name} is no standby that let go of the old primary, or it is fenced")]
     NotThere { name: Name },
     #[error("{name} has received up to {has} only, {best} up to {most}")]
     Behind { name: Name, has: Place, best: Name, most: Place },
@@ -47,7 +47,7 @@ pub fn choose(record: &Record, seen: &[Candidate]) -> Result<Name, NoCandidate> 
     let most = eligible.iter().map(|c| c.received).max();
     let most = most.ok_or(NoCandidate::Nobody { timeline })?;
     if let Some(Change { to: Some(to), vouched, .. }) = change {
-        let wanted = eligible.iter().find(|c| c.name == *to);
+        let wanted = eligible.iter().find(|c| c.name == *to && !record.fenced.contains(to));
         let wanted = wanted.ok_or_else(|| NoCandidate::NotThere { name: to.clone() })?;
         return match wanted.received == most || vouched.is_some() {
             true => Ok(to.clone()),
@@ -55,7 +55,8 @@ pub fn choose(record: &Record, seen: &[Candidate]) -> Result<Name, NoCandidate> 
         };
     }
     let first = |c: &&&Candidate| (std::cmp::Reverse(c.unreplayed), c.priority);
-    let best = eligible.iter().filter(|c| c.received == most && c.priority > 0);
+    let may_reign = |c: &Candidate| c.priority > 0 && !record.fenced.contains(&c.name);
+    let best = eligible.iter().filter(|c| c.received == most && may_reign(c));
     // The first by name wins a draw: `max_by_key` keeps the last.
     let mut best: Vec<&&Candidate> = best.collect();
     best.sort_by(|a, b| b.name.cmp(&a.name));

@@ -25,6 +25,10 @@ impl<A: Actuator, G: Gate, L: Ledger> Coordinator<A, G, L> {
             self.rejoin(&state.record, node, dry, answer).await;
             return Ok(state);
         }
+        if let Some(done) = self.by_hand(&mut state, &wanted, dry).await? {
+            let _ = answer.send(done);
+            return Ok(state);
+        }
         let seen = self.published.load().clone();
         let outlook = self.outlook(&state.record, &wanted, &seen).await;
         let change = match outlook {
@@ -117,7 +121,9 @@ impl<A: Actuator, G: Gate, L: Ledger> Coordinator<A, G, L> {
                 let was = record.latch.as_deref().unwrap_or("nothing kept failover from happening");
                 return Ok((vec![format!("unlatched: {was}")], None));
             }
-            Wanted::Rejoin { .. } => return Err("the term does not change by a rejoin".into()),
+            Wanted::Rejoin { .. } | Wanted::Fence { .. } | Wanted::Unfence { .. } => {
+                return Err("the term does not change by that".into());
+            }
             Wanted::Switchover { to } => (Kind::Switchover, to, None),
             Wanted::Failover { to, vouched } => (Kind::Failover, to, vouched.clone()),
         };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 /// The decree that the record asks for; `nodes` are in the configuration's order.
 pub fn decree(record: &Record, nodes: &[Name]) -> Decree {
-    let mut deposed = former(record, nodes);
+    let (mut deposed, fenced) = (former(record, nodes), fenced(record, nodes));
     if let Some(change) = &record.change
         && !change.installed
     {
@@ -14,7 +14,12 @@ pub fn decree(record: &Record, nodes: &[Name]) -> Decree {
     }
     let reigning = record.reigning().and_then(|name| place(nodes, name));
     match reigning {
-        Some(primary) => Decree::Only { primary, deposed },
+        Some(primary) if record.fenced.contains(&record.primary) => {
+            deposed.insert(primary);
+            let because = format!("{} is fenced by an operator", record.primary);
+            Decree::Nobody { deposed, fenced, because: because.into() }
+        }
+        Some(primary) => Decree::Only { primary, deposed, fenced },
         None => {
             let because = match record.reigning() {
                 Some(gone) => {
@@ -22,19 +27,27 @@ pub fn decree(record: &Record, nodes: &[Name]) -> Decree {
                 }
                 None => format!("term {} is {}", record.term, record.phase().name()),
             };
-            Decree::Nobody { deposed, because: because.into() }
+            Decree::Nobody { deposed, fenced, because: because.into() }
         }
     }
 }
 
 /// New work waits for a primary, and what runs on the present one may go on.
 pub fn held(record: &Record, nodes: &[Name], because: &str) -> Decree {
-    Decree::Nobody { deposed: former(record, nodes), because: because.into() }
+    let fenced = fenced(record, nodes);
+    Decree::Nobody { deposed: former(record, nodes), fenced, because: because.into() }
+}
+
+fn fenced(record: &Record, nodes: &[Name]) -> NodeSet {
+    let mut fenced = NodeSet::EMPTY;
+    record.fenced.iter().for_each(|name| insert(&mut fenced, nodes, name));
+    fenced
 }
 
 fn former(record: &Record, nodes: &[Name]) -> NodeSet {
     let mut deposed = NodeSet::EMPTY;
-    record.deposed.keys().for_each(|name| insert(&mut deposed, nodes, name));
+    let former = record.deposed.keys().chain(&record.fenced);
+    former.for_each(|name| insert(&mut deposed, nodes, name));
     deposed
 }
 

@@ -18,6 +18,10 @@ pub enum Wanted {
     Failover { to: Option<Name>, vouched: Option<String> },
     /// A former primary as a standby again.
     Rejoin { node: Name },
+    /// A node that is to serve nobody. `forced`: even if it is the primary.
+    Fence { node: Name, forced: bool },
+    /// One that may serve again.
+    Unfence { node: Name },
     /// What kept failover from happening by itself was looked at.
     Unlatch,
 }

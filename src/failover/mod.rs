@@ -11,6 +11,7 @@
 
 mod actuator;
 mod begin;
+mod by_hand;
 mod care;
 mod choose;
 mod command;
@@ -39,7 +40,7 @@ pub use handle::{Answer, Handle, Opinion, Rejoining, Wanted};
 pub use plan::{Fact, Obstacle, Step, abandon, begin, may_promote, next, note, quorum_after};
 pub use report::{Event, Loss, Outcome, Taken};
 pub use settings::{CommandLine, Mode, Rejoin, Settings};
-pub use store::{FileLedger, Folder, Ledger, State, StoreError};
+pub use store::{FileLedger, Folder, Ledger, State, StoreError, record_file};
 pub use term::{
     Change, Evidence, Guarantee, Kind, Name, Phase, Place, Promoted, Quorum, Record, Term,
 };

@@ -68,11 +68,16 @@ impl Folder {
         self: &Arc<Folder>,
         name: &str,
     ) -> Result<(FileLedger, Option<State>), StoreError> {
-        let path = self.path.join(format!("{name}.term.json"));
+        let path = record_file(&self.path, name);
         let state = read(&path)?;
         let term = state.as_ref().map_or(0, |state| state.record.term.0);
         Ok((FileLedger { _folder: self.clone(), path, term }, state))
     }
+}
+
+/// Where the record of a cluster is.
+pub fn record_file(state_dir: &Path, cluster: &str) -> PathBuf {
+    state_dir.join(format!("{cluster}.term.json"))
 }
 
 /// The state of one cluster as a file.

@@ -223,6 +223,9 @@ pub struct Record {
     /// Former primaries, and the timeline that each was left on. They serve nothing until they
     /// follow.
     pub deposed: BTreeMap<Name, u32>,
+    /// Nodes that an operator fenced. They serve nothing until he lets them in.
+    #[serde(default)]
+    pub fenced: BTreeSet<Name>,
     /// Why nothing happens by itself until an operator has looked.
     pub latch: Option<String>,
     /// When the last failover began, in seconds since 1970.
@@ -279,6 +282,7 @@ impl Record {
             quorum: None,
             change: None,
             deposed: BTreeMap::new(),
+            fenced: BTreeSet::new(),
             latch: None,
             failed_over: None,
         }

@@ -166,6 +166,9 @@ struct Court<'a> {
 impl Court<'_> {
     fn role(&self, n: usize, seen: &Seen) -> (Role, String) {
         let deposed = self.decree.deposed().contains(id(n));
+        if self.decree.fenced().contains(id(n)) {
+            return (Role::Fenced, "fenced by an operator".to_string());
+        }
         let says = match seen {
             Seen::Silent(why) if deposed => {
                 return (Role::Fenced, format!("gave up its reign, and is silent: {why}"));

@@ -6,6 +6,7 @@ mod ours;
 mod perform;
 mod ready;
 mod settle;
+mod slow;
 mod statement;
 mod wait;
 mod wish;

@@ -170,6 +170,11 @@ impl Cluster {
         })
     }
 
+    /// Shared prepared statements: how many, and what they take, in bytes, about.
+    pub fn prepared(&self) -> (u64, u64) {
+        self.statements.taken()
+    }
+
     pub fn all_pools(&self) -> Vec<Arc<UserPools>> {
         self.pools.lock().values().cloned().collect()
     }

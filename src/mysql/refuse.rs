@@ -1,8 +1,9 @@
-//! What a MySQL client is told: error number, SQLSTATE, message, and a hint behind it, since the
-//! protocol has no place of its own for one.
+//! What a MySQL client is told: error number, SQLSTATE, message, and behind it a hint and the number in
+//! the catalogue, since the protocol has no place of its own for them.
 
 use super::wire::ok::put_error;
 use crate::refusal::Refusal;
+use crate::refusal::catalogue::numbered;
 use bytes::BytesMut;
 use std::net::IpAddr;
 
@@ -37,6 +38,10 @@ pub(super) fn words(refusal: &Refusal) -> Words {
         other => other.to_string(),
     };
     let message = if hint.is_empty() { message } else { format!("{message} (hint: {hint})") };
+    let message = match refusal.number() {
+        Some(number) => numbered(&message, number),
+        None => message,
+    };
     Words { code, sqlstate, message }
 }
 
@@ -119,7 +124,8 @@ mod tests {
         let refusal = access_denied("app", Ipv4Addr::LOCALHOST.into(), true);
         let words = words(&refusal);
         assert_eq!((words.code, words.sqlstate), (1045, "28000"));
-        assert_eq!(words.message, "Access denied for user 'app'@'127.0.0.1' (using password: YES)");
+        let said = "Access denied for user 'app'@'127.0.0.1' (using password: YES) (TG0102)";
+        assert_eq!(words.message, said);
     }
 
     #[test]
@@ -128,5 +134,14 @@ mod tests {
         assert_eq!(words(&full("user app (pool.max_clients_per_user)")).code, 1226);
         assert_eq!(words(&full("cluster c (pool.max_clients)")).code, 1040);
         assert!(words(&full("cluster c")).message.contains("(hint: "));
+    }
+
+    #[test]
+    fn codes_are_those_of_the_catalogue() {
+        for refusal in Refusal::samples() {
+            let number = refusal.number().expect("a number").to_string();
+            let entry = crate::refusal::catalogue::find(&number).expect("an entry");
+            assert_eq!(words(&refusal).code, entry.errno, "{refusal}");
+        }
     }
 }

@@ -83,6 +83,11 @@ impl Default for Statements {
 }
 
 impl Statements {
+    /// How many are shared, and what they take, in bytes, about.
+    pub(super) fn taken(&self) -> (u64, u64) {
+        (self.shared.len() as u64, self.shared.weight())
+    }
+
     /// The statement of this content, which does what `analysis` says.
     pub(super) fn share(&self, content: Content, analysis: Arc<Analysis>) -> Arc<Statement> {
         let known = self.shared.get(&content);

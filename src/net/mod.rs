@@ -8,6 +8,6 @@ mod socket;
 mod stream;
 pub mod tls;
 
-pub use scratch::with_scratch;
+pub use scratch::{SCRATCH_SIZE, scratch_buffers, with_scratch};
 pub use socket::{say_goodbye, tune_client, tune_server};
 pub use stream::Stream;

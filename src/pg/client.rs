@@ -6,6 +6,7 @@ mod hear;
 mod loss;
 mod perform;
 mod settle;
+mod slow;
 mod wish;
 
 use super::catalog::Defining;

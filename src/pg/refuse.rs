@@ -4,7 +4,8 @@ use super::client::Leaving;
 use super::exchange::Ended;
 use super::session::receive::Desync;
 use super::wire::{self, ErrorText};
-use crate::refusal::Refusal;
+use crate::refusal::catalogue::numbered;
+use crate::refusal::{LOST_POSITION, Refusal};
 use bytes::BytesMut;
 use std::sync::Arc;
 
@@ -28,12 +29,16 @@ pub(super) fn put(out: &mut BytesMut, refusal: &Refusal, severity: Severity) {
         other => other.to_string(),
     };
     let severity = if severity == Severity::Fatal { "FATAL" } else { "ERROR" };
-    wire::put_error(out, &ErrorText { severity, code, message: &message, hint });
+    let hint = refusal.number().map_or(hint.to_owned(), |number| numbered(hint, number));
+    wire::put_error(out, &ErrorText { severity, code, message: &message, hint: &hint });
 }
 
-/// Appends a NoticeResponse.
-pub(super) fn put_warning(out: &mut BytesMut, code: &str, message: &str, hint: &str) {
-    wire::put_notice(out, &ErrorText { severity: "WARNING", code, message, hint });
+/// Appends the NoticeResponse for a position that a promotion left behind.
+pub(super) fn put_lost_position(out: &mut BytesMut, position: &impl std::fmt::Display) {
+    let message = format!("the write at {position} was lost when another node became the primary");
+    let hint = numbered("Reads go on from where the new primary began.", LOST_POSITION);
+    let warning = ErrorText { severity: "WARNING", code: "01000", message: &message, hint: &hint };
+    wire::put_notice(out, &warning);
 }
 
 /// The SQLSTATE of a refusal.
@@ -172,5 +177,27 @@ pub(super) fn after(ended: Ended, node: Arc<str>, was: Circumstances) -> Result<
     match was.pinned {
         true => Err(Leaving::Refused(refusal)),
         false => Ok(refusal),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::refusal::catalogue;
+
+    #[test]
+    fn codes_are_those_of_the_catalogue_and_the_number_ends_the_hint() {
+        for refusal in Refusal::samples() {
+            let number = refusal.number().expect("a number").to_string();
+            let entry = catalogue::find(&number).expect("an entry");
+            assert_eq!(sqlstate(&refusal), entry.sqlstate, "{refusal}");
+            let mut out = BytesMut::new();
+            put(&mut out, &refusal, Severity::Error);
+            let end = format!("({number})\0\0");
+            assert!(out.ends_with(end.as_bytes()), "{refusal}");
+        }
+        let ended =
+            Refusal::ServerEnded { node: "b".into(), code: "57P01".into(), message: "m".into() };
+        assert_eq!(ended.number(), None);
     }
 }

@@ -109,7 +109,7 @@ impl ClientEntry {
     pub fn show(&self, name: &str, cluster: &super::cluster::Cluster) -> String {
         match name.trim_start_matches("tidegate.") {
             "last_route" => match *self.last_route.lock() {
-                Some(LastRoute { node, because }) => {
+                Some(LastRoute { node, because, .. }) => {
                     let node = cluster.node_name(node);
                     format!("{node}: {} ({})", because.explain(), because.name())
                 }

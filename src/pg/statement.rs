@@ -249,6 +249,11 @@ impl Statements {
         self.shared.len()
     }
 
+    /// What the shared ones take, in bytes, about.
+    pub fn weight(&self) -> u64 {
+        self.shared.weight()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.shared.is_empty()
     }

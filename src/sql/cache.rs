@@ -98,6 +98,10 @@ pub struct Stats {
     pub hits: u64,
     /// Texts the grammar had to look at.
     pub misses: u64,
+    /// What the shapes take, in bytes, about.
+    pub bytes: u64,
+    /// What they may take.
+    pub limit: u64,
 }
 
 /// One dialect's answers, `A`.
@@ -227,6 +231,8 @@ impl<A: Clone> Shapes<A> {
             entries: self.all.len() as u64,
             hits: sum(|lane| &lane.hits),
             misses: sum(|lane| &lane.misses),
+            bytes: self.all.weight(),
+            limit: self.all.capacity(),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::functions::{FunctionNames, Functions};
 use super::lexer;
 use super::mark::{Mark, Marks};
 use super::names::Names;
-use super::usage::{Counted, summed};
+use super::usage::{Counted, Usage, summed};
 
 /// How statements are classified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,6 +146,15 @@ impl Classifier {
         summed(answers.filter_map(|(shape, analysis)| {
             Some((printable(shape.text()), analysis.primary, analysis.usage.clone()?))
         }))
+    }
+
+    /// The shape of which these are the counters, for people; it may be forgotten already.
+    pub fn shape_of(&self, usage: &Arc<Usage>) -> Option<String> {
+        let mut answers = self.shapes.answers();
+        let mine =
+            |analysis: &Analysis| analysis.usage.as_ref().is_some_and(|u| Arc::ptr_eq(u, usage));
+        let (shape, _) = answers.find(|(_, analysis)| mine(analysis))?;
+        Some(printable(shape.text()))
     }
 
     pub fn stats(&self) -> Stats {

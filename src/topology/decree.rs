@@ -10,9 +10,9 @@ pub enum Decree {
     #[default]
     Free,
     /// No node takes writes now.
-    Nobody { deposed: NodeSet, because: Arc<str> },
+    Nobody { deposed: NodeSet, fenced: NodeSet, because: Arc<str> },
     /// This node is the primary if it says so itself, and no other.
-    Only { primary: NodeId, deposed: NodeSet },
+    Only { primary: NodeId, deposed: NodeSet, fenced: NodeSet },
 }
 
 impl Decree {
@@ -21,6 +21,14 @@ impl Decree {
         match self {
             Decree::Free => NodeSet::EMPTY,
             Decree::Nobody { deposed, .. } | Decree::Only { deposed, .. } => *deposed,
+        }
+    }
+
+    /// Those of them that an operator fenced: they serve nothing even while they follow.
+    pub fn fenced(&self) -> NodeSet {
+        match self {
+            Decree::Free => NodeSet::EMPTY,
+            Decree::Nobody { fenced, .. } | Decree::Only { fenced, .. } => *fenced,
         }
     }
 

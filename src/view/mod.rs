@@ -5,6 +5,7 @@
 mod backups;
 mod catalogs;
 mod events;
+mod memory;
 mod nodes;
 mod peers;
 mod prepared;
@@ -16,6 +17,7 @@ mod stats;
 pub use backups::{Backup, BackupRun, Backups, LogArchive};
 pub use catalogs::Catalog;
 pub use events::{Event, EventKind};
+pub use memory::Memory;
 pub use nodes::{Cluster, Node, PoolLimits};
 pub use peers::{Client, ClientState, Listening, Pool, Route, Server, ServerState};
 pub use prepared::Prepared;
@@ -60,6 +62,8 @@ pub struct Proxy {
     /// Where statements went, the most used first.
     pub shapes: Vec<Shape>,
     pub stats: Vec<Stats>,
+    /// What takes memory.
+    pub memory: Vec<Memory>,
     /// What happened last, the oldest first.
     pub events: Vec<Event>,
     /// Of the last second; `None`: the proxy has just started.
@@ -90,6 +94,7 @@ impl Proxy {
             catalogs: Vec::new(),
             shapes: Vec::new(),
             stats: Vec::new(),
+            memory: Vec::new(),
             events: Vec::new(),
             latest: None,
             average: None,

@@ -16,6 +16,10 @@ pub struct Reign {
     pub term: Option<u64>,
     /// How far a change has got; `active`: there is none.
     pub phase: Option<Arc<str>>,
+    /// Whose record it is, as a number chosen by chance.
+    pub holder: Option<Arc<str>>,
+    /// Where the record is kept.
+    pub record: String,
     /// Who reigns, or did before the change under way.
     pub primary: Option<Arc<str>>,
     pub timeline: Option<u64>,

@@ -173,10 +173,19 @@ pub(crate) struct Output {
 
 /// Runs one command in psql.
 pub(crate) async fn psql(console: &Console, command: &str) -> Output {
+    psql_with(console, ("admin", ""), command).await
+}
+
+/// The same as another user, or with options of libpq.
+pub(crate) async fn psql_with(
+    console: &Console,
+    (user, options): (&str, &str),
+    command: &str,
+) -> Output {
     let port = console.address.port().to_string();
     let mut psql = tokio::process::Command::new("psql");
-    psql.args(["-X", "-At", "-v", "VERBOSITY=verbose", "-h", "127.0.0.1", "-p", &port]);
-    psql.args(["-U", "admin", "-d", "tidegate", "-c", command])
+    let target = format!("host=127.0.0.1 port={port} user={user} dbname=tidegate {options}");
+    psql.args(["-X", "-At", "-v", "VERBOSITY=verbose", "-d", &target, "-c", command])
         .env("LC_ALL", "C")
         .env("PGPASSWORD", "secret");
     let out = psql.output().await.expect("psql is installed");

@@ -1,9 +1,13 @@
 //! The console, used by psql and tokio-postgres, and abused byte by byte.
 
+#[path = "../login/authority.rs"]
+#[allow(dead_code, reason = "other tests use more of it")]
+mod authority;
 mod bytes;
 mod fixture;
 mod login;
 mod malformed;
+mod secured;
 #[path = "../view_fixture/mod.rs"]
 mod view_fixture;
 
@@ -51,6 +55,8 @@ async fn psql_reads_every_show_command() {
         ),
         ("SHOW ARCHIVE", "orders|b|2:0/3000000|96|1500|7|0|2027-11-15T03:00:00Z|"),
         ("SHOW LISTEN", "orders|orders|a|2|3"),
+        ("SHOW MEM", "read_buffer|65536|2|0|131072"),
+        ("SHOW LEASES", "orders|file lock|me|3|/var/lib/tidegate/orders.term.json|"),
         ("SHOW LISTS", "used_clients|2"),
         ("SHOW CONFIG", "clusters.orders.pool.size|20|20|yes"),
         ("SHOW VERSION", "Tidegate 0.1.0|1970-01-01T00:00:00Z|90"),
@@ -90,6 +96,8 @@ async fn commands_reach_the_proxy() {
         ("SET clusters.orders.pool.size = 7", "set clusters.orders.pool.size 7"),
         ("KILL 7", "kill 7"),
         ("BACKUP orders", "backup orders"),
+        ("FENCE orders.b FORCE", "Fence { node: \"b\", forced: true } orders false"),
+        ("UNFENCE orders.b DRY RUN", "Unfence { node: \"b\" } orders true"),
         ("SHUTDOWN", "shutdown"),
     ] {
         let out = psql(&console, &format!("{};", command.to_lowercase())).await;

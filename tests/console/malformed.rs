@@ -81,7 +81,10 @@ async fn a_broken_startup_is_refused() {
             b"GET / HTTP/1.1\r\n",
             "FATAL 08P01 a startup packet claims 1195725856 bytes; 9 to 10000 are allowed",
         ),
-        (b"\x16\x03\x01\x02\0\x01", "FATAL 08P01 TLS is not spoken on the console port"),
+        (
+            b"\x16\x03\x01\x02\0\x01",
+            "FATAL 08P01 TLS has to be asked for first on the console port",
+        ),
         (b"\0\0\0\x09\0\x02\0\0\0", "FATAL 08P01 protocol 2.0 is not spoken here, only 3"),
         (
             b"\0\0\0\x0c\0\x03\0\0user",
@@ -112,7 +115,7 @@ async fn garbage_after_an_ssl_request_is_refused() {
     let found = after_ssl_request(&console, &SSL_REQUEST).await;
     assert_eq!(found, ["FATAL 08P01 encryption was asked for more than once"]);
     let found = after_ssl_request(&console, b"\x16\x03\x01\x02\0\x01").await;
-    assert_eq!(found, ["FATAL 08P01 TLS is not spoken on the console port"]);
+    assert_eq!(found, ["FATAL 08P01 TLS has to be asked for first on the console port"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

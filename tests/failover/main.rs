@@ -9,6 +9,7 @@ mod agents;
 #[allow(dead_code, reason = "other tests use more of it")]
 mod authority;
 mod automatic;
+mod by_hand;
 mod companion;
 mod crashes;
 mod load;

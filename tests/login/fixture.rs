@@ -91,8 +91,13 @@ pub(crate) fn said(error: tokio_postgres::Error) -> Said {
     Said {
         code: told.code().code().to_owned(),
         message: told.message().to_owned(),
-        hint: told.hint().unwrap_or_default().to_owned(),
+        hint: without_number(told.hint().unwrap_or_default()),
     }
+}
+
+/// What a hint says; the number of the error stands behind it.
+fn without_number(hint: &str) -> String {
+    hint.rsplit_once("(TG").map_or(hint, |(said, _)| said.trim_end()).to_owned()
 }
 
 /// What everyone is told whose proof does not fit.

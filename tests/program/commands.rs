@@ -109,7 +109,7 @@ async fn a_proxy_without_a_primary_is_not_well_and_one_that_is_not_there_is_told
     assert!(errors.contains(&format!("{reached}no answer within 10s")), "{errors}");
     drop(silent);
     let errors = told(port);
-    assert!(errors.contains(&format!("{reached}error connecting")), "{errors}");
+    assert!(errors.contains(&format!("{reached}Connection refused")), "{errors}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

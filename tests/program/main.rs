@@ -6,4 +6,8 @@ mod support;
 
 mod commands;
 mod demo;
+mod import;
+mod init;
 mod restart;
+mod secured;
+mod words;

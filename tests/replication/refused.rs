@@ -27,7 +27,7 @@ async fn it_is_off_by_default_and_odd_values_are_refused_as_by_the_server() {
     let (code, message, hint) = refused(&off, &[database, ("replication", "perhaps")]).await;
     assert_eq!(code, "22023");
     assert_eq!(message, "invalid value for parameter \"replication\": \"perhaps\"");
-    assert_eq!(hint, "Valid values are: \"false\", 0, \"true\", 1, \"database\".");
+    assert_eq!(hint, "Valid values are: \"false\", 0, \"true\", 1, \"database\". (TG0162)");
     let mut ordinary = replicate(&off, "false").await;
     assert!(ordinary.is_alive().await);
 }

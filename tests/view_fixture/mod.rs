@@ -186,6 +186,29 @@ fn backups() -> Backups {
     }
 }
 
+fn reign() -> Reign {
+    Reign {
+        cluster: "orders".into(),
+        mode: "manual".into(),
+        guarantee: "strict".into(),
+        term: Some(3),
+        phase: Some("active".into()),
+        holder: Some("me".into()),
+        record: "/var/lib/tidegate/orders.term.json".into(),
+        primary: Some("a".into()),
+        timeline: Some(1),
+        quorum: None,
+        opinion: "well".into(),
+        says: String::new(),
+        latch: None,
+        deposed: Vec::new(),
+        agents: Vec::new(),
+        rejoin: None,
+        beat_age: None,
+        events: Vec::new(),
+    }
+}
+
 /// A proxy that is ready, with one cluster of three nodes and two clients.
 pub(crate) fn proxy() -> Proxy {
     let mut proxy = Proxy::empty("0.1.0", SystemTime::UNIX_EPOCH, Duration::from_secs(90));
@@ -229,5 +252,9 @@ pub(crate) fn proxy() -> Proxy {
     proxy.latest = Some(average());
     proxy.average = Some(average());
     proxy.backups = vec![backups()];
+    proxy.reigns = vec![reign()];
+    let size = 65_536;
+    let name = "read_buffer".into();
+    proxy.memory = vec![Memory { name, size: Some(size), used: 2, free: 0, total: 2 * size }];
     proxy
 }

@@ -21,7 +21,7 @@ pub(super) enum BadFrame {
     Unexpected(char),
     #[error("message {0:?} is malformed")]
     Body(char),
-    #[error("TLS is not spoken on the console port")]
+    #[error("TLS has to be asked for first on the console port")]
     Tls,
     #[error("encryption was asked for more than once")]
     AskedAgain,

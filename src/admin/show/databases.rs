@@ -2,7 +2,7 @@
 
 use super::Show;
 use crate::admin::table::Column::{Int, Text};
-use crate::admin::table::Row;
+use crate::admin::table::{Cell, Row};
 use crate::view::{Cluster, Proxy};
 use std::sync::Arc;
 
@@ -15,9 +15,12 @@ pub(super) const SHOW: Show = Show {
         Text("engine"),
         Text("host"),
         Text("port"),
+        Text("database"),
+        Text("force_user"),
         Text("pool_mode"),
         Int("pool_size"),
         Int("min_pool_size"),
+        Int("reserve_pool"),
         Int("max_connections"),
         Int("max_client_connections"),
         Int("current_connections"),
@@ -47,9 +50,13 @@ fn row(view: &Proxy, cluster: &Cluster, name: &Arc<str>) -> Row {
         (&cluster.engine).into(),
         address.map(|(host, _)| host).into(),
         address.map(|(_, port)| port).into(),
+        // Clients reach the database that they name, and no pool has a reserve.
+        name.into(),
+        Cell::Null,
         (&limits.mode).into(),
         limits.size.into(),
         limits.min_idle.into(),
+        0.into(),
         limits.max_per_node.into(),
         limits.max_clients.into(),
         (mine.count() as u64).into(),

@@ -24,11 +24,17 @@ fn rows(view: &Proxy) -> Vec<Row> {
         ("pools", view.pools.len()),
         ("clusters", view.clusters.len()),
         ("nodes", view.clusters.iter().map(|c| c.nodes.len()).sum()),
+        // Nothing is kept for clients to come, and the system resolves names.
+        ("free_clients", 0),
         ("used_clients", view.clients.len()),
         ("login_clients", clients(ClientState::Login)),
         ("waiting_clients", clients(ClientState::Waiting)),
         ("free_servers", free_servers),
         ("used_servers", view.servers.len() - free_servers),
+        ("dns_names", 0),
+        ("dns_zones", 0),
+        ("dns_queries", 0),
+        ("dns_pending", 0),
     ];
     counted.iter().map(|(list, items)| vec![(*list).into(), (*items as u64).into()]).collect()
 }

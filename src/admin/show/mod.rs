@@ -12,8 +12,10 @@ mod databases;
 mod events;
 mod failovers;
 mod help;
+mod leases;
 mod listen;
 mod lists;
+mod mem;
 mod nodes;
 mod pools;
 mod prepared;
@@ -55,6 +57,7 @@ pub(super) static SHOWS: &[Show] = &[
     events::SHOW,
     brief::ERRORS,
     term::SHOW,
+    leases::SHOW,
     failovers::SHOW,
     backups::SHOW,
     archive::SHOW,
@@ -67,6 +70,7 @@ pub(super) static SHOWS: &[Show] = &[
     brief::USERS,
     brief::SOCKETS,
     brief::STATE,
+    mem::SHOW,
     listen::SHOW,
     lists::SHOW,
     config::SHOW,

@@ -19,6 +19,7 @@ pub(super) const POOLS: Show = Show {
         Int("sv_active"),
         Int("sv_idle"),
         Int("sv_used"),
+        Int("sv_tested"),
         Int("sv_login"),
         Int("maxwait"),
         Int("maxwait_us"),
@@ -75,6 +76,8 @@ fn shared(view: &Proxy, pools: &[&Pool]) -> Row {
         sum(|pool| pool.servers_active).into(),
         sum(|pool| pool.servers_idle).into(),
         sum(|pool| pool.servers_used).into(),
+        // One that is asked for a sign of life is lent to the client that waits for the answer.
+        0.into(),
         sum(|pool| pool.servers_connecting).into(),
         // As in PgBouncer: whole seconds here, the rest of it in the next column.
         wait.as_secs().into(),

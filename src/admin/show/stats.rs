@@ -15,6 +15,8 @@ pub(super) const STATS: Show = Show {
         Text("cluster"),
         Int("total_xact_count"),
         Int("total_query_count"),
+        // PgBouncer's name for it before 1.8, which Debian's exporter reads.
+        Int("total_requests"),
         Int("total_received"),
         Int("total_sent"),
         Int("total_query_time"),
@@ -102,6 +104,7 @@ fn all(view: &Proxy, stats: &Stats) -> Row {
         (&stats.cluster).into(),
         xacts,
         queries,
+        stats.queries.into(),
         received,
         sent,
         query_time,

@@ -1,9 +1,12 @@
 //! Questions to the console of a running proxy, whose configuration says where it is.
 
 use crate::config::{self, Config};
+use crate::net::tls;
+use crate::pg::connect::{ConnectError, Node};
 use futures_util::StreamExt;
 use futures_util::stream::poll_fn;
 use serde_json::{Map, Value};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -70,20 +73,29 @@ impl Console {
         let listen = &config.settings.listen;
         let address = listen.console.address().ok_or("listen.console is \"off\": nobody to ask")?;
         let mut login = tokio_postgres::Config::new();
-        login.host(address.ip().to_string()).port(address.port());
         login.dbname("tidegate").user("tidegate");
         // Whoever can read the configuration is one of its administrators.
-        if let Some((user, entry)) = config.settings.console.users.iter().next() {
+        let users = &config.settings.console.users;
+        let first = users.iter().find(|(_, entry)| !entry.read_only).or(users.iter().next());
+        if let Some((user, entry)) = first {
             login.user(user);
             if let Some(password) = &entry.password {
                 login.password(password.expose());
             }
         }
         let unreached = |why: String| format!("the console at {address} cannot be reached: {why}");
-        let connected = timeout(PATIENCE, login.connect(NoTls)).await;
+        let connected = async {
+            let (stream, _) = door(address)?.dial().await.map_err(|error| match error {
+                ConnectError::Unreachable(why) => why,
+                other => other.to_string(),
+            })?;
+            let connected = login.connect_raw(stream, NoTls).await;
+            connected.map_err(|error| said(&error))
+        };
+        let connected = timeout(PATIENCE, connected).await;
         let (client, mut connection) = connected
             .map_err(|_| unreached(format!("no answer within {PATIENCE:?}")))?
-            .map_err(|error| unreached(error.to_string()))?;
+            .map_err(unreached)?;
         let notices: Arc<Mutex<Vec<String>>> = Arc::default();
         let heard = notices.clone();
         let _connection = tokio::spawn(async move {
@@ -119,6 +131,15 @@ impl Console {
         let mut heard = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(Answer { columns, rows, notices: std::mem::take(&mut heard) })
     }
+}
+
+/// The console's port; with TLS where it has that. Its certificate is that of this configuration's own
+/// proxy, and the password is proven, not told.
+fn door(address: SocketAddr) -> Result<Node, String> {
+    let side = tls::ServerSide { mode: tls::ServerMode::Prefer, ..tls::ServerSide::default() };
+    let connector = tls::Connector::new(&side, &mut tls::Authorities::default());
+    let connector = connector.map_err(|error| error.to_string())?;
+    Ok(Node { tls: Some(connector), ..Node::plain("console", &address.to_string()) })
 }
 
 /// What an error of the console says to people.

@@ -1,24 +1,30 @@
-//! `tidegate explain`: where the running proxy would send a statement, and why not elsewhere.
+//! `tidegate explain`: where the running proxy would send a statement, and why not elsewhere; or what
+//! an error means.
 //!
-//! It is asked as an application would ask, through the front door, so that rules for users and
-//! databases count.
+//! The proxy is asked as an application would ask, through the front door, so that rules for users
+//! and databases count.
 
 use super::{check, print};
 use crate::config::{self, Cluster, Config, Settings};
+use crate::refusal::catalogue;
 use clap::Args;
 use mysql_async::prelude::Queryable;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
 #[derive(Debug, Args)]
 pub(super) struct Question {
-    /// The statement
-    sql: String,
-    /// The configuration file of the running proxy
+    /// The statement, or the number of an error: TG0123
+    #[arg(required_unless_present = "errors")]
+    what: Option<String>,
+    /// Print all errors, as Markdown
+    #[arg(long)]
+    errors: bool,
+    /// The configuration file of the running proxy, which a statement needs
     #[arg(short, long, value_name = "FILE")]
-    config: PathBuf,
+    config: Option<PathBuf>,
     /// The cluster; not needed if there is only one
     #[arg(long)]
     cluster: Option<String>,
@@ -39,13 +45,32 @@ struct Caller {
 }
 
 pub(super) fn explain(question: &Question) -> ExitCode {
-    let config = match config::load(&question.config) {
+    let what = match &question.what {
+        None => return print(&catalogue::markdown()),
+        Some(what) => what,
+    };
+    if let Some(entry) = catalogue::find(what) {
+        return print(&entry.to_string());
+    }
+    match &question.config {
+        Some(config) => statement(config, question, what),
+        None if what.to_ascii_uppercase().starts_with("TG") => {
+            super::fail("there is no such error\nhint: tidegate explain --errors prints all")
+        }
+        None => {
+            super::fail("a statement is explained by a running proxy\nhint: name its file by -c")
+        }
+    }
+}
+
+fn statement(config: &Path, question: &Question, sql: &str) -> ExitCode {
+    let config = match config::load(config) {
         Ok(config) => config,
         Err(problems) => return check::print_problems(&problems),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let asked = match runtime {
-        Ok(runtime) => runtime.block_on(ask(&config, question)),
+        Ok(runtime) => runtime.block_on(ask(&config, question, sql)),
         Err(error) => Err(error.to_string()),
     };
     match asked {
@@ -57,13 +82,13 @@ pub(super) fn explain(question: &Question) -> ExitCode {
     }
 }
 
-async fn ask(config: &Config, question: &Question) -> Result<Vec<String>, String> {
+async fn ask(config: &Config, question: &Question, sql: &str) -> Result<Vec<String>, String> {
     let settings = &config.settings;
     let (name, cluster) = cluster(settings, question.cluster.as_deref())?;
     let caller = caller(settings, (name, cluster), question)?;
     match cluster.engine.is_postgres() {
-        true => ask_postgres(&caller, &question.sql).await,
-        false => ask_mysql(&caller, &question.sql).await,
+        true => ask_postgres(&caller, sql).await,
+        false => ask_mysql(&caller, sql).await,
     }
 }
 

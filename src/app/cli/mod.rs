@@ -1,13 +1,17 @@
-//! The command line. Exit codes: 0 all is well, 1 something is wrong, 2 not a command.
+//! The command line. Its exit codes are in `EXIT_CODES`.
 
 mod ask;
 mod backup;
 mod check;
 mod explain;
+mod import;
+mod init;
+mod man;
 mod reign;
 mod show;
 mod top;
 mod wal;
+mod write;
 
 use super::{agent, demo, run};
 use crate::config;
@@ -19,10 +23,26 @@ use std::process::ExitCode;
 /// A replication-aware proxy for PostgreSQL, MySQL and MariaDB: pooling, and reads from replicas that are
 /// provably fresh enough.
 #[derive(Debug, Parser)]
-#[command(name = "tidegate", version, disable_help_subcommand = true)]
+#[command(name = "tidegate", version, disable_help_subcommand = true, after_help = EXIT_CODES)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
+}
+
+/// What scripts may rely on.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done; for check, doctor and status: and all is well
+  1  not done, or not well: standard error says why
+  2  the arguments are wrong
+wal fetch, which a restored server calls: 1 the file is not there, 200 nobody knows";
+
+/// An engine, as an option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum EngineName {
+    Postgres,
+    Mysql,
+    Mariadb,
 }
 
 #[derive(Debug, Subcommand)]
@@ -32,6 +52,16 @@ enum Command {
         /// The configuration file
         #[arg(short, long, value_name = "FILE")]
         config: PathBuf,
+    },
+    /// Write a configuration for the servers that are found behind one address
+    Init {
+        #[command(flatten)]
+        what: init::Wishes,
+    },
+    /// Turn the configuration of PgBouncer, ProxySQL, MaxScale or HAProxy into one of Tidegate
+    Import {
+        #[command(flatten)]
+        what: import::Foreign,
     },
     /// Check a configuration, and with --connect the servers behind it
     Check {
@@ -72,7 +102,8 @@ enum Command {
         #[command(flatten)]
         of: show::Of,
     },
-    /// Where a statement would go, and why not elsewhere
+    /// Where a statement would go, and why not elsewhere; or what an error of Tidegate's means, by its
+    /// number (TG0123)
     Explain {
         #[command(flatten)]
         question: explain::Question,
@@ -117,6 +148,16 @@ enum Command {
         #[command(flatten)]
         rejoin: reign::Returning,
     },
+    /// Let a node serve nobody until it is unfenced
+    Fence {
+        #[command(flatten)]
+        fencing: reign::Fencing,
+    },
+    /// Let a fenced node serve again
+    Unfence {
+        #[command(flatten)]
+        node: reign::Returning,
+    },
     /// Run the agent beside a database server
     Agent {
         /// The agent's configuration file
@@ -140,6 +181,8 @@ enum Command {
     },
     /// Print the version
     Version,
+    /// Print a manual page: tidegate man > …/man1/tidegate.1; of a command: tidegate man backup now
+    Man { command: Vec<String> },
     /// Print completions for a shell: tidegate completions bash > …/completions/tidegate
     Completions { shell: clap_complete::Shell },
     /// Print the reference configuration: every key with its documentation and default
@@ -166,6 +209,8 @@ pub fn main() -> ExitCode {
             }
             Err(problems) => check::print_problems(&problems),
         },
+        Command::Init { what } => init::init(&what),
+        Command::Import { what } => import::import(&what),
         Command::Check { config, connect } => check::check(&config, connect),
         Command::Doctor { config } => check::doctor(&config),
         Command::Status { of } => show::status(&of),
@@ -179,6 +224,8 @@ pub fn main() -> ExitCode {
         Command::Failover { change, force } => reign::failover(&change, force),
         Command::Unlatch { of } => reign::unlatch(&of),
         Command::Rejoin { rejoin } => reign::rejoin(&rejoin),
+        Command::Fence { fencing } => reign::fence(&fencing),
+        Command::Unfence { node } => reign::unfence(&node),
         Command::Agent { config } => match config::load_agent(&config) {
             Ok((settings, warnings)) => {
                 warnings.iter().for_each(|warning| eprintln!("{warning}"));
@@ -200,6 +247,7 @@ pub fn main() -> ExitCode {
             clap_complete::generate(shell, &mut Arguments::command(), "tidegate", &mut text);
             print(&String::from_utf8_lossy(&text))
         }
+        Command::Man { command } => man::man(&command),
         Command::Version => print(&format!("tidegate {}\n", env!("CARGO_PKG_VERSION"))),
         Command::Reference { agent: false } => print(&config::reference()),
         Command::Reference { agent: true } => print(&config::agent_reference()),
@@ -212,6 +260,12 @@ fn print(text: &str) -> ExitCode {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
         _ => ExitCode::SUCCESS,
     }
+}
+
+/// Says why something was not done.
+fn fail(why: &str) -> ExitCode {
+    eprintln!("tidegate: {why}");
+    ExitCode::FAILURE
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `tidegate switchover`, `failover`, `unlatch`: asked of the running proxy over its console.
+//! `tidegate switchover`, `failover`, `rejoin`, `fence`, `unfence`, `unlatch`: asked of the running proxy over its console.
 
 use super::ask::with_console;
 use super::print;
@@ -30,7 +30,7 @@ pub(super) struct Change {
     dry_run: bool,
 }
 
-/// The former primary that is to come back.
+/// The node that a command is about.
 #[derive(Debug, Args)]
 pub(super) struct Returning {
     #[command(flatten)]
@@ -43,8 +43,33 @@ pub(super) struct Returning {
 }
 
 pub(super) fn rejoin(rejoin: &Returning) -> ExitCode {
-    let dry = if rejoin.dry_run { " DRY RUN" } else { "" };
-    tell(&rejoin.of, &format!("REJOIN \"{}.{}\"{dry}", rejoin.of.cluster, rejoin.node))
+    rejoin.tell("REJOIN", "")
+}
+
+impl Returning {
+    fn tell(&self, word: &str, force: &str) -> ExitCode {
+        let dry = if self.dry_run { " DRY RUN" } else { "" };
+        tell(&self.of, &format!("{word} \"{}.{}\"{force}{dry}", self.of.cluster, self.node))
+    }
+}
+
+/// The node that is to serve nobody.
+#[derive(Debug, Args)]
+pub(super) struct Fencing {
+    #[command(flatten)]
+    node: Returning,
+    /// Even if it is the primary: all writes wait then
+    #[arg(long)]
+    force: bool,
+}
+
+pub(super) fn fence(fencing: &Fencing) -> ExitCode {
+    let force = if fencing.force { " FORCE" } else { "" };
+    fencing.node.tell("FENCE", force)
+}
+
+pub(super) fn unfence(node: &Returning) -> ExitCode {
+    node.tell("UNFENCE", "")
 }
 
 pub(super) fn switchover(change: &Change) -> ExitCode {

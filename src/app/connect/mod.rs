@@ -131,7 +131,7 @@ async fn log_in_and_ask(node: &Node, cluster: &Cluster) -> Result<Facts, String>
 }
 
 /// An error with its cause: the client library keeps what the server said one level down.
-fn in_words(error: &tokio_postgres::Error) -> String {
+pub(super) fn in_words(error: &tokio_postgres::Error) -> String {
     match (error.as_db_error(), std::error::Error::source(error)) {
         (Some(said), _) => format!("the server says: {}", said.message()),
         (None, Some(cause)) => format!("{error}: {cause}"),

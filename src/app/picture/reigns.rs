@@ -1,12 +1,18 @@
 //! The terms of clusters, as they are shown.
 
+use crate::app::control::Console;
 use crate::config;
-use crate::failover::{Event, Handle, Mode, Outcome, State, Taken};
+use crate::failover::{Event, Handle, Mode, Outcome, State, Taken, record_file};
 use crate::view::{Reign, ReignChange, ReignStep};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-pub(super) fn reign(cluster: &Arc<str>, handle: &Handle, config: &config::Settings) -> Reign {
+pub(super) fn all(console: &Console) -> Vec<Reign> {
+    let config = console.config();
+    console.reigns.iter().map(|(name, of)| reign(name, of, &config.settings)).collect()
+}
+
+fn reign(cluster: &Arc<str>, handle: &Handle, config: &config::Settings) -> Reign {
     let settings = handle.settings();
     let state = handle.state();
     let record = state.as_ref().map(|state| &state.record);
@@ -29,6 +35,8 @@ pub(super) fn reign(cluster: &Arc<str>, handle: &Handle, config: &config::Settin
         guarantee: settings.guarantee.name().into(),
         term: record.map(|record| record.term.0),
         phase: record.map(|record| record.phase().name().into()),
+        holder: record.map(|record| record.holder.clone()),
+        record: record_file(&config.state_dir, cluster).display().to_string(),
         primary: record.map(|record| record.primary.clone()),
         timeline: record.map(|record| record.timeline.into()),
         quorum,

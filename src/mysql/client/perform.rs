@@ -19,7 +19,7 @@ use crate::topology::{NodeId, NodeSet};
 use bytes::Buf;
 use std::future::poll_fn;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// How often a read is asked again before its failure is the client's.
 const MAX_RETRIES: usize = 4;
@@ -175,6 +175,9 @@ impl Client {
                 usage.answered(job.replica.is_none(), took);
             }
         }
+        if self.cluster.slow.is_slow(took) {
+            self.was_slow(job.asked.runs().and_then(|analysis| analysis.usage.as_ref()), took);
+        }
         self.note_statement(&job.asked);
     }
 
@@ -216,21 +219,25 @@ impl Client {
             avoid: job.avoid,
             turn: self.cluster.turn(),
         };
-        let found = match self.cluster.try_find(&self.pools.choice(), &errand) {
-            Some(found) => found,
-            // Boxed: waiting is rare, and its state would make every idle client larger.
-            None => match Box::pin(self.wait_for_server(errand)).await? {
-                Ok(found) => found,
-                Err(refusal) => return Ok(Err(refusal)),
-            },
+        let (found, waited) = match self.cluster.try_find(&self.pools.choice(), &errand) {
+            Some(found) => (found, Duration::ZERO),
+            None => {
+                let began = Instant::now();
+                // Boxed: waiting is rare, and its state would make every idle client larger.
+                match Box::pin(self.wait_for_server(errand)).await? {
+                    Ok(found) => (found, began.elapsed()),
+                    Err(refusal) => return Ok(Err(refusal)),
+                }
+            }
         };
-        self.take_over(found, job.wants);
+        self.take_over(found, job.wants, waited);
         Ok(Ok(()))
     }
 
-    fn take_over(&mut self, found: Found<MyConnector>, wants: Wants) {
+    fn take_over(&mut self, found: Found<MyConnector>, wants: Wants, waited: Duration) {
         let Found { lease, decision, node } = found;
-        *self.entry.last_route.lock() = Some(LastRoute { node, because: decision.because });
+        let because = decision.because;
+        *self.entry.last_route.lock() = Some(LastRoute { node, because, waited });
         self.cluster.counters.routed(decision.because);
         lease.entry.client.store(self.entry.id, Ordering::Relaxed);
         self.entry.link.set(Target {

@@ -14,7 +14,7 @@ use crate::route::Wants;
 use crate::topology::NodeSet;
 use std::future::poll_fn;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// How often a read is asked again before its failure is the client's.
 const MAX_RETRIES: usize = 4;
@@ -87,8 +87,11 @@ impl Client {
                 Ended::Done => {
                     let took = started.elapsed();
                     self.cluster.counters.took.observe(took);
-                    if let Some(usage) = usage {
+                    if let Some(usage) = &usage {
                         usage.answered(!self.reads_elsewhere(), took);
+                    }
+                    if self.cluster.slow.is_slow(took) {
+                        self.was_slow(usage.as_ref(), took);
                     }
                     Ok(())
                 }
@@ -302,16 +305,20 @@ impl Client {
         self.shuns_primary = wanted.shuns_primary();
         let (known, turn) = (self.session.known, self.cluster.turn());
         let errand = Errand { wants, wanted, known, wrote: None, avoid, turn };
-        let Found { lease, decision, node } =
-            match self.cluster.try_find(&self.pools.choice(), &errand) {
-                Some(found) => found,
+        let (found, waited) = match self.cluster.try_find(&self.pools.choice(), &errand) {
+            Some(found) => (found, Duration::ZERO),
+            None => {
+                let began = Instant::now();
                 // Boxed: waiting is rare, and its state would make every idle client larger.
-                None => match Box::pin(self.wait_for_server(errand)).await? {
-                    Ok(found) => found,
+                match Box::pin(self.wait_for_server(errand)).await? {
+                    Ok(found) => (found, began.elapsed()),
                     Err(refusal) => return Ok(Err(refusal)),
-                },
-            };
-        *self.entry.last_route.lock() = Some(LastRoute { node, because: decision.because });
+                }
+            }
+        };
+        let Found { lease, decision, node } = found;
+        let because = decision.because;
+        *self.entry.last_route.lock() = Some(LastRoute { node, because, waited });
         self.cluster.counters.routed(decision.because);
         let (server, key) = (lease.entry.id, lease.cancel.clone());
         lease.entry.client.store(self.entry.id, Ordering::Relaxed);

@@ -38,12 +38,7 @@ impl Client {
         if lost && self.session.lost.as_ref() != Some(after) {
             self.session.lost = Some(after.clone());
             self.cluster.counters.lost_positions.increment();
-            refuse::put_warning(
-                &mut self.output,
-                "01000",
-                &format!("the write at {after} was lost when another node became the primary"),
-                "Reads go on from where the new primary began.",
-            );
+            refuse::put_lost_position(&mut self.output, after);
         }
         Ok(())
     }

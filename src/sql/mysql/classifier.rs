@@ -9,7 +9,7 @@ use super::functions::{Dialect, Functions};
 use super::lexer;
 use super::marks::Marks;
 use crate::sql::cache::{Front, Shape, Shapes, Stats};
-use crate::sql::usage::{Counted, summed};
+use crate::sql::usage::{Counted, Usage, summed};
 use crate::sql::{Mark, Settings, Why};
 
 /// Says what statement texts do, for all threads.
@@ -111,6 +111,15 @@ impl Classifier {
         summed(answers.filter_map(|(shape, analysis)| {
             Some((lexer::printable(shape.text()), analysis.primary, analysis.usage.clone()?))
         }))
+    }
+
+    /// The shape of which these are the counters, for people; it may be forgotten already.
+    pub fn shape_of(&self, usage: &Arc<Usage>) -> Option<String> {
+        let mut answers = self.shapes.answers();
+        let mine =
+            |analysis: &Analysis| analysis.usage.as_ref().is_some_and(|u| Arc::ptr_eq(u, usage));
+        let (shape, _) = answers.find(|(_, analysis)| mine(analysis))?;
+        Some(lexer::printable(shape.text()))
     }
 
     pub fn stats(&self) -> Stats {
