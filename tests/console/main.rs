@@ -27,16 +27,16 @@ async fn psql_reads_every_show_command() {
             "SHOW SERVERS -- whom do we talk to",
             "S|3|app|orders|orders|b|active|10.0.0.2:5432|1970-01-01T00:00:00Z|8|4711|9",
         ),
-        ("/* ours */ SHOW POOLS", "orders|app|orders|2|1|1|2|0|0|1|250000|transaction"),
+        ("/* ours */ SHOW POOLS", "orders|app|orders|2|1|1|2|0|0|0|1|250000|transaction"),
         ("SHOW NODE_POOLS", "orders|app|orders|b|1|1|2|0|0|1|250000|transaction|20|0|5|2"),
         (
             "SHOW STATS",
-            "orders|orders|1000|1200|5000|9000|2000|1|2000|4|1|10|12|50|90|300|0|12|2|1|42P01=4\
+            "orders|orders|1000|1200|1200|5000|9000|2000|1|2000|4|1|10|12|50|90|300|0|12|2|1|42P01=4\
              |fresh_replica=900|25006=1",
         ),
         ("SHOW STATS_TOTALS", "orders|orders|1000|1200|5000|9000|2000|2000"),
         ("SHOW STATS_AVERAGES", "orders|orders|10|12|50|90|300|0"),
-        ("SHOW DATABASES", "billing|orders|postgres|10.0.0.1|5432|transaction|20|0|0|5000|0|0|0"),
+        ("SHOW DATABASES", "billing|orders|postgres|10.0.0.1|5432|billing||transaction|20|0|0|0|5000|0|0|0"),
         ("SHOW RATES", "orders|10|12|0|0|50|90|256|1024|0|3"),
         ("SHOW LAG", "orders|b|replica|12|96||1:0/3000060"),
         ("SHOW PINS", "listen|7|app|orders|orders|idle|idle||worker"),
