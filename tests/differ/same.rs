@@ -28,8 +28,12 @@ fn fields(frame: &Frame) -> String {
     }
     let text = String::from_utf8_lossy(&frame.body);
     let text = text.trim_end_matches('\0').replace('\0', " ");
-    without_tags(&without_slots(&without_statement_names(&text)))
+    let text = text.split_once(STALE).map_or(&*text, |(before, _)| before);
+    without_tags(&without_slots(&without_statement_names(text)))
 }
+
+/// Where in PostgreSQL's source this arose is behind it: the proxy says it itself where it knows.
+const STALE: &str = " Fplancache.c";
 
 /// Which message a COPY had no use for: the proxy answers some of them itself.
 fn without_tags(text: &str) -> String {

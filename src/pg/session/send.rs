@@ -147,25 +147,11 @@ impl Session {
         if statement.is_some_and(|s| to.backend.prepared.has_differing(s.id)) {
             return to.refuse_stale();
         }
-        let by = self.variables.current();
-        let private = to.backend.prepared.private;
-        let instead = match (statement, *unnamed) {
-            (_, false) if private => None,
-            (Some(_), _) if *deallocates && !private => {
-                to.stand_in();
-                Some(STAND_IN.to_owned())
-            }
-            (Some(statement), true) => {
-                to.ensure_unnamed(statement, by);
-                None
-            }
-            (Some(statement), false) => Some(to.ensure(statement, by)),
-            // Whatever the server has in its unnamed slot is not this client's.
-            (None, true) => {
-                to.drop_unnamed();
-                None
-            }
-            (None, false) => None,
+        let instead = if *deallocates && !to.backend.prepared.private {
+            to.stand_in();
+            Some(STAND_IN.to_owned())
+        } else {
+            self.name_on_server(statement, *unnamed, to)
         };
         match instead {
             None => to.forward(bytes),
@@ -181,6 +167,27 @@ impl Session {
             }
         }
         to.owed.push(Owed::Bind);
+    }
+
+    /// Sees to it that the server has what a message names; answers with the name that it has there,
+    /// unless that is the client's own.
+    fn name_on_server(
+        &self,
+        statement: Option<&Arc<Statement>>,
+        unnamed: bool,
+        to: &mut Outgoing<'_>,
+    ) -> Option<String> {
+        let by = self.variables.current();
+        match (statement, unnamed) {
+            (Some(statement), true) => to.ensure_unnamed(statement, by),
+            // Whatever the server has in its unnamed slot is not this client's.
+            (None, true) => to.drop_unnamed(),
+            (Some(statement), false) if !to.backend.prepared.private => {
+                return Some(to.ensure(statement, by));
+            }
+            (_, false) => {}
+        }
+        None
     }
 
     fn send_describe(
@@ -199,22 +206,7 @@ impl Session {
         if statement.is_some_and(|s| to.backend.prepared.has_differing(s.id)) {
             return to.refuse_stale();
         }
-        let by = self.variables.current();
-        let private = to.backend.prepared.private;
-        let instead = match (statement, unnamed) {
-            (_, false) if private => None,
-            (Some(statement), true) => {
-                to.ensure_unnamed(statement, by);
-                None
-            }
-            (Some(statement), false) => Some(to.ensure(statement, by)),
-            (None, true) => {
-                to.drop_unnamed();
-                None
-            }
-            (None, false) => None,
-        };
-        match instead {
+        match self.name_on_server(statement, unnamed, to) {
             Some(name) => wire::put_named(to.out, b'D', b'S', name.as_bytes()),
             None => to.forward(bytes),
         }
