@@ -30,8 +30,9 @@ def build():
                    cwd=ROOT, check=True)
 
 
-def until(what, ask):
-    """What `ask` answers, as soon as that is something; it may fail meanwhile."""
+def until(what, ask, log=None):
+    """What `ask` answers, as soon as that is something; it may fail meanwhile. `log`: what the
+    program wrote that is waited for."""
     end = time.monotonic() + PATIENCE
     while True:
         try:
@@ -42,7 +43,8 @@ def until(what, ask):
         except (AssertionError, OSError, subprocess.SubprocessError, LookupError, ValueError) as error:
             trouble = error
         if time.monotonic() > end:
-            raise AssertionError(f"in vain for {what}: {trouble}")
+            wrote = f"\nit wrote:\n{log.read_text()[-3000:]}" if log else ""
+            raise AssertionError(f"in vain for {what}: {trouble}{wrote}")
         time.sleep(0.1)
 
 
@@ -102,7 +104,7 @@ class Stand(contextlib.ExitStack):
             run("chown", "postgres:", folder)
             primary = "" if node is nodes[0] else f"host={nodes[0].host} port={nodes[0].port}"
             node.data, node.programs = folder / "server", programs
-            node.process, _ = self.start(
+            node.process, log = self.start(
                 f"node-{node.name}", as_user("postgres", ROOT / "docker/postgres/node.sh"), cwd="/", env={
                     **clean(), **secrets, "PATH": f"{self.folder}/bin:{programs}:{os.environ['PATH']}",
                     "NODE": node.name, "PGDATA": str(node.data), "PGPORT": str(node.port), "LISTEN": node.host,
@@ -110,7 +112,7 @@ class Stand(contextlib.ExitStack):
             # The users are made last.
             until(f"server {node.name}", lambda: run(
                 "psql", "-X", "-h", node.host, "-p", node.port, "-U", "app", "-d", "orders", "-c", "SELECT 1",
-                env={**clean(), "PGPASSWORD": secrets["APP_PASSWORD"]}))
+                env={**clean(), "PGPASSWORD": secrets["APP_PASSWORD"]}), log)
         return nodes
 
     def certificate(self):
@@ -148,7 +150,7 @@ class Proxy:
             if process.poll() is not None:
                 raise RuntimeError(said)
             return "name=\"http\"" in said and "to=\"primary\"" in said
-        until("a proxy that serves", serves)
+        until("a proxy that serves", serves, log)
         found = re.findall(r'name="(\w+)" address=[^ \n]*:(\d+)', log.read_text())
         self.ports = {name: int(port) for name, port in found}
         text = file.read_text()
