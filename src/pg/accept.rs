@@ -35,9 +35,9 @@ pub(super) async fn serve(
     // The login's buffers and state are gone before the client's long life begins.
     let login = Box::pin(log_in(&engine, arrival, tcp, address));
     match login.await {
-        Some(Entered::Client(client, place)) => {
+        Some(Entered::Client(mut client, place)) => {
             client.run().await;
-            drop(place);
+            drop((client, place));
         }
         Some(Entered::Relay(relay, place)) => {
             Box::pin(relay.run()).await;

@@ -132,8 +132,9 @@ impl Client {
         }
     }
 
-    /// Serves the client until it leaves or is sent away.
-    pub(super) async fn run(mut self) {
+    /// Serves the client until it leaves or is sent away. By reference: a future that owns what it
+    /// was called with has room for it twice.
+    pub(super) async fn run(&mut self) {
         let leaving = loop {
             if let Err(leaving) = self.serve_one().await {
                 break leaving;
@@ -387,7 +388,7 @@ impl Client {
     }
 
     /// The last act: a server that is clean goes back, any other is closed.
-    fn part(mut self, leaving: &Leaving) {
+    fn part(&mut self, leaving: &Leaving) {
         tracing::debug!(client = self.entry.id, ?leaving, "client left");
         if self.link.is_none() {
             return;

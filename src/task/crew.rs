@@ -2,11 +2,14 @@
 //! clients from their first byte to their last, so that no statement wakes another thread.
 
 use super::Stop;
+use pin_project::pin_project;
 use std::cell::Cell;
 use std::future::Future;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::thread;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::watch;
@@ -50,6 +53,21 @@ pub struct Crew {
     stop: watch::Sender<bool>,
     /// How many threads have not ended.
     running: watch::Sender<usize>,
+}
+
+/// A task that counts. Not an async block: that would have room for the task twice.
+#[pin_project]
+struct Counted<F> {
+    #[pin]
+    task: F,
+    load: Load,
+}
+
+impl<F: Future> Future for Counted<F> {
+    type Output = F::Output;
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.project().task.poll(cx)
+    }
 }
 
 /// One more task of a thread, until it ends in whichever way.
@@ -96,10 +114,7 @@ impl Crew {
         let Some(worker) = self.workers.iter().min_by_key(load) else { return };
         worker.tasks.fetch_add(1, Ordering::Relaxed);
         let load = Load(worker.tasks.clone());
-        worker.handle.spawn(async move {
-            task.await;
-            drop(load);
-        });
+        worker.handle.spawn(Counted { task, load });
     }
 
     /// Ends all threads, and their tasks with them.
