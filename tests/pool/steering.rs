@@ -355,6 +355,8 @@ async fn routes_tell_of_each_shape_where_it_went_and_how_long_it_took() {
     })
     .await;
     client.simple_query("SELECT a FROM t WHERE a = 1").await.unwrap();
+    // What is written down of a statement is written after its answer: by then of these all.
+    client.simple_query("SELECT 1").await.unwrap();
     let routes = running.admin("SHOW ROUTES").await;
     let of = |shape: &str| {
         let rows: Vec<_> = routes.iter().filter(|row| row[9].as_deref() == Some(shape)).collect();
