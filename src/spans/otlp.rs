@@ -84,11 +84,13 @@ struct Attribute<'a> {
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 enum AnyValue<'a> {
-    StringValue(&'a str),
-    IntValue(String),
-    DoubleValue(f64),
+    #[serde(rename = "stringValue")]
+    Text(&'a str),
+    #[serde(rename = "intValue")]
+    Whole(String),
+    #[serde(rename = "doubleValue")]
+    Fraction(f64),
 }
 
 /// What a collector says that took some and not others.
@@ -116,7 +118,7 @@ impl PartialSuccess {
 /// The request for these spans of the service of this name.
 pub(super) fn request<'a>(service: &'a str, spans: &'a [Numbered]) -> Request<'a> {
     let version = env!("CARGO_PKG_VERSION");
-    let text = |key, value| Attribute { key, value: AnyValue::StringValue(value) };
+    let text = |key, value| Attribute { key, value: AnyValue::Text(value) };
     let resource = Resource {
         attributes: vec![text("service.name", service), text("service.version", version)],
     };
@@ -149,9 +151,9 @@ fn span(numbered: &Numbered) -> Span<'_> {
 
 fn attribute<'a>(key: &'a str, value: &'a Value) -> Attribute<'a> {
     let value = match value {
-        Value::Text(text) => AnyValue::StringValue(text),
-        Value::Whole(number) => AnyValue::IntValue(number.to_string()),
-        Value::Fraction(number) => AnyValue::DoubleValue(*number),
+        Value::Text(text) => AnyValue::Text(text),
+        Value::Whole(number) => AnyValue::Whole(number.to_string()),
+        Value::Fraction(number) => AnyValue::Fraction(*number),
     };
     Attribute { key, value }
 }
