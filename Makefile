@@ -47,8 +47,8 @@ misroute-mariadb: setup ## all statements of MariaDB's test suite, judged by rea
 misroute: setup ## PostgreSQL's own statements and sqlsmith's on real servers: none that writes is called a read
 	@tests/setup $$(tests/suites/needs) sqlsmith
 	@tests/misroute/run
-audit: setup ## the crates: licences, sources, bans, and known advisories where their database can be reached
+audit: setup ## the crates: licences, sources, bans, known advisories (OFFLINE=1: without these)
 	@tests/setup python3 python3-venv
-	@tests/lint/audit
+	@OFFLINE=$(OFFLINE) tests/lint/audit
 setup:
 	@tests/setup

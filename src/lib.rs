@@ -20,6 +20,7 @@
 //! 2 import        the configurations of other proxies, as a draft of ours
 //! 1 topology sql refusal view registry draft userlist   values and pure functions, no I/O
 //!   orders       what an agent is told, and the way to it
+//!   spans        what a collector of traces is told, and the way to it
 //! 0 net telemetry task secret proctree privilege   no domain words
 //! ```
 
@@ -49,6 +50,7 @@ pub mod refusal;
 pub mod registry;
 pub mod route;
 pub mod secret;
+pub mod spans;
 pub mod sql;
 pub mod task;
 pub mod telemetry;

@@ -549,3 +549,29 @@ fn a_secret_with_new_content_is_a_change_and_the_same_value_written_otherwise_is
     assert_eq!(changes.live.len(), 1);
     assert_eq!(changes.live[0].key, "clusters.orders.auth.users.app.password_file");
 }
+
+#[test]
+fn a_collector_of_traces_is_a_url_and_its_key_is_no_part_of_the_file() {
+    let with = |keys: &str| below_the_least(&format!("[tracing]\n{keys}\n"));
+    let tracing = below_the_least("").unwrap().settings.tracing;
+    assert!(tracing.endpoint.is_none() && tracing.sample_ratio.0 == 0.01);
+    let endpoint = |url: &str| {
+        let tracing = with(&format!("endpoint = {url:?}")).unwrap().settings.tracing;
+        tracing.endpoint.expect("an endpoint").0.to_string()
+    };
+    assert_eq!(endpoint("http://c:4318"), "http://c:4318/v1/traces");
+    assert_eq!(endpoint("https://c/otlp/v1/traces"), "https://c/otlp/v1/traces");
+    let headers = with("endpoint = \"http://c\"\nheaders_file = \"h\"").unwrap().settings.tracing;
+    assert_eq!(headers.headers.expect("headers").expose(), "hunter2");
+    let says = |keys: &str| told(with(keys));
+    assert!(says("endpoint = \"c:4318\"").contains("must be a URL such as"));
+    assert!(
+        says("endpoint = \"http://me:secret@c\"").contains("must not hold a user or a password")
+    );
+    assert!(says("headers_file = \"h\"").contains("tracing.endpoint: is missing"));
+    assert!(says("headers = \"key=x\"").contains("a key does not belong in this file"));
+    for ratio in ["1.5", "-0.1", "\"1\"", "nan"] {
+        assert!(says(&format!("sample_ratio = {ratio}")).contains("from 0.0 to 1.0"), "{ratio}");
+    }
+    assert_eq!(with("sample_ratio = 1").unwrap().settings.tracing.sample_ratio.0, 1.0);
+}

@@ -41,7 +41,12 @@ impl Source for Fixed {
     ) -> BoxFuture<'a, Result<Value, Problem>> {
         let operator = operator.split(' ').next().unwrap_or_default();
         let answer = match text {
-            "WRONG" => Err(Problem { error: "wrong".into(), code: None, hint: None }),
+            "WRONG" => Err(Problem {
+                number: "TG0901".into(),
+                error: "wrong".into(),
+                code: None,
+                hint: None,
+            }),
             _ => Ok(json!({ "done": text, "by": operator })),
         };
         Box::pin(async { answer })
@@ -266,7 +271,7 @@ async fn a_browser_logs_in_with_the_token_and_its_cookie_alone_changes_nothing()
     let (status, _, body) = http.post("/api/v1/command", &ours, command).await;
     assert_eq!((status, body.as_str()), (200, "{\"by\":\"http\",\"done\":\"RELOAD\"}"));
     let wrong = http.post("/api/v1/command", &ours, "{\"command\":\"WRONG\"}").await;
-    assert_eq!((wrong.0, wrong.2.as_str()), (422, "{\"error\":\"wrong\"}"));
+    assert_eq!((wrong.0, wrong.2.as_str()), (422, "{\"number\":\"TG0901\",\"error\":\"wrong\"}"));
     assert_eq!(http.post("/api/v1/logout", &ours, "{}").await.0, 204);
     assert_eq!(http.get("/api/v1/overview", &cookie).await.0, 401);
 }
@@ -318,5 +323,29 @@ async fn the_dashboard_is_open_to_all_and_loads_nothing_from_elsewhere() {
         {
             assert!(link.starts_with("http://www.w3.org/"), "{path}: {}", &link[..40]);
         }
+    }
+}
+
+#[tokio::test]
+async fn whatever_is_refused_has_its_number_in_the_catalogue_and_a_hint() {
+    let (open, closed) = (http(None, proxy()).await, http(Some("s3cret"), proxy()).await);
+    let (bearer, command) = ("Authorization: Bearer s3cret\r\n", "/api/v1/command");
+    let asked = [
+        (closed.get("/metrics", "").await, 401, "TG0951"),
+        (open.post(command, "", "{\"command\":\"RELOAD\"}").await, 403, "TG0952"),
+        (open.post("/api/v1/login", "", "{\"token\":\"x\"}").await, 403, "TG0953"),
+        (closed.post("/api/v1/login", "", "{\"token\":\"x\"}").await, 401, "TG0954"),
+        (open.get("/nowhere", "").await, 404, "TG0956"),
+        (open.post("/metrics", "", "").await, 405, "TG0957"),
+        (closed.post(command, bearer, "{\"comand\":1}").await, 400, "TG0958"),
+        (closed.post("/api/v1/login", "", "no JSON").await, 400, "TG0958"),
+        (open.get("/api/v1/samples?after=x", "").await, 400, "TG0958"),
+        (closed.post(command, bearer, "{\"command\":\"WRONG\"}").await, 422, "TG0901"),
+    ];
+    for ((status, _, body), wanted, number) in asked {
+        let problem: Value = serde_json::from_str(&body).expect("JSON");
+        assert_eq!((status, &problem["number"]), (wanted, &number.into()), "{body}");
+        assert!(problem["error"].is_string(), "{body}");
+        assert!(problem["hint"].is_string() || number == "TG0901", "{body}");
     }
 }

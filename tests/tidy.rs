@@ -14,6 +14,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("draft", 1),
     ("userlist", 1),
     ("orders", 1),
+    ("spans", 1),
     ("registry", 1),
     ("topology", 1),
     ("sql", 1),

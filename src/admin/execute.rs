@@ -5,7 +5,6 @@ use super::act::act;
 use super::command::{self, Command};
 use super::failure::{Failure, NOT_SUPPORTED};
 use super::table::{Cell, Column};
-use pgwire::error::ErrorInfo;
 use serde_json::{Value, json};
 
 /// Why a command was not carried out.
@@ -13,14 +12,16 @@ use serde_json::{Value, json};
 pub struct Refused {
     /// SQLSTATE
     pub code: String,
+    /// In the catalogue of errors: `TG0901`.
+    pub number: String,
     pub message: String,
     pub hint: Option<String>,
 }
 
 impl From<Failure> for Refused {
     fn from(failure: Failure) -> Refused {
-        let ErrorInfo { code, message, hint, .. } = failure.into();
-        Refused { code, message, hint }
+        let (code, number, message, hint) = failure.told();
+        Refused { code: code.to_owned(), number: number.to_string(), message, hint }
     }
 }
 

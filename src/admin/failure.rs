@@ -62,6 +62,10 @@ impl Failure {
         self.hint = Some(hint.into());
         self
     }
+    /// For whoever does not speak PostgreSQL's protocol: SQLSTATE, number, message, hint.
+    pub(super) fn told(self) -> (&'static str, Number, String, Option<String>) {
+        (self.code.sqlstate, self.code.number, self.message, self.hint)
+    }
     #[cfg(test)]
     pub(super) fn parts(&self) -> (&str, &str, &str) {
         (self.code.sqlstate, &self.message, self.hint.as_deref().unwrap_or(""))
@@ -96,8 +100,8 @@ mod tests {
 
     #[test]
     fn every_failure_is_in_the_catalogue_and_the_other_way_round() {
-        let ours = |entry: &&catalogue::Entry| entry.number.0 > 900;
-        let known: Vec<_> = catalogue::entries().iter().filter(ours).collect();
+        let ours = |entry: &&catalogue::Entry| (901..950).contains(&entry.number.0);
+        let known: Vec<_> = catalogue::entries().filter(ours).collect();
         assert_eq!(known.len(), ALL.len());
         for code in ALL {
             let entry = known.iter().find(|entry| entry.number == code.number);

@@ -10,6 +10,7 @@
 mod judge;
 mod keep;
 mod obey;
+mod problem;
 mod secured;
 mod serve;
 mod server;

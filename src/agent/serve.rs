@@ -2,15 +2,17 @@
 
 use super::keep::{KeepError, Keeper};
 use super::obey::{Agent, refused};
+use super::problem::Problem;
 use super::secured::Secured;
 use super::server::Server;
 use super::settings::Settings;
 use super::watch::watch;
 use crate::net::bearer;
 use crate::net::tls::{Acceptor, Authorities, ClientMode, TlsError};
-use crate::orders::{Done, ORDERS, Order, Refused, STATUS, Status, Why};
+use crate::orders::{Done, ORDERS, Order, STATUS, Status, Why};
+use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -109,6 +111,8 @@ fn router(door: Door) -> Router {
         .route(STATUS, get(status))
         .route(&format!("{ORDERS}{{order}}"), post(order))
         .route_layer(middleware::from_fn_with_state(door.clone(), authorized))
+        .fallback(|| async { Problem::NothingHere })
+        .method_not_allowed_fallback(|| async { Problem::NothingHere })
         .with_state(door)
 }
 
@@ -117,20 +121,19 @@ async fn authorized(State(door): State<Door>, request: Request, next: Next) -> R
     if door.token.as_deref().is_none_or(|token| bearer::opens(token, given)) {
         return next.run(request).await;
     }
-    let challenge = [(header::WWW_AUTHENTICATE, "Bearer realm=\"tidegate agent\"")];
-    let body = refused(Why::NotAllowed, "a valid bearer token is required");
-    (StatusCode::UNAUTHORIZED, challenge, Json(body)).into_response()
+    Problem::Stranger.into_response()
 }
 
-async fn status(State(door): State<Door>) -> Result<Json<Status>, Refusal> {
+async fn status(State(door): State<Door>) -> Result<Json<Status>, Problem> {
     Ok(Json(door.agent.status().await?))
 }
 
 async fn order(
     State(door): State<Door>,
     Path(name): Path<String>,
-    Json(mut body): Json<Value>,
-) -> Result<Json<Done>, Refusal> {
+    body: Result<Json<Value>, JsonRejection>,
+) -> Result<Json<Done>, Problem> {
+    let Json(mut body) = body?;
     // The path says which order it is.
     if let Some(order) = body.as_object_mut() {
         order.insert("order".into(), name.into());
@@ -138,23 +141,4 @@ async fn order(
     let order = serde_json::from_value::<Order>(body);
     let order = order.map_err(|error| refused(Why::Nonsense, error))?;
     Ok(Json(door.agent.obey(order).await?))
-}
-
-struct Refusal(Refused);
-
-impl From<Refused> for Refusal {
-    fn from(refused: Refused) -> Refusal {
-        Refusal(refused)
-    }
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        let status = match self.0.why {
-            Why::OldTerm | Why::NotAllowed | Why::Busy => StatusCode::CONFLICT,
-            Why::Failed => StatusCode::INTERNAL_SERVER_ERROR,
-            Why::Nonsense => StatusCode::BAD_REQUEST,
-        };
-        (status, Json(self.0)).into_response()
-    }
 }

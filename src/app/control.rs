@@ -276,8 +276,8 @@ impl http::Source for Console {
         Box::pin(async move {
             let done = admin::execute(self, operator, text).await;
             done.map_err(|refused| {
-                let admin::Refused { code, message, hint } = refused;
-                http::Problem { error: message, code: Some(code), hint }
+                let admin::Refused { code, number, message, hint } = refused;
+                http::Problem { number, error: message, code: Some(code), hint }
             })
         })
     }

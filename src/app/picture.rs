@@ -61,6 +61,9 @@ pub(super) fn draw(console: &Console) -> view::Proxy {
     proxy.backups = kept.map(|(cluster, kept)| backups::backups(cluster, kept)).collect();
     mysql::add(&mut proxy, console);
     proxy.events = console.chronicle.events_after(0);
+    let mut tracers = engine.clusters.iter().map(|cluster| &cluster.tracer);
+    let tracer = tracers.next().or(console.mysql.clusters.first().map(|cluster| &cluster.tracer));
+    proxy.spans = tracer.and_then(|tracer| tracer.counts()).map(spans);
     proxy.latest = console.chronicle.latest();
     proxy.average = console.chronicle.average();
     proxy.clients.sort_by_key(|c| c.id);
@@ -151,6 +154,11 @@ fn node(node: &NodeView, now: Instant) -> view::Node {
         served_writes: node.load.writes.load(Ordering::Relaxed),
         version: node.version.clone(),
     }
+}
+
+fn spans(counts: crate::spans::Counts) -> view::Spans {
+    let crate::spans::Counts { sent, queue_full, refused } = counts;
+    view::Spans { sent, queue_full, refused }
 }
 
 /// Shapes that are shown of each cluster.

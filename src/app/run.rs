@@ -119,8 +119,9 @@ impl Proxy {
             tracing::info!(user, "the privileges of root are given up");
         }
         let crew = Arc::new(Crew::start(settings.workers)?);
-        let engine = Arc::new(wire::engine(&settings, tasks.clone())?);
-        let mysql = Arc::new(wire::mysql::engine(&settings, &tasks)?);
+        let tracer = wire::tracer(&settings.tracing, &tasks)?;
+        let engine = Arc::new(wire::engine(&settings, tasks.clone(), &tracer)?);
+        let mysql = Arc::new(wire::mysql::engine(&settings, &tasks, &tracer)?);
         let reigns = super::reign::start(&settings, &engine, &tasks)?;
         let backups = super::backup::start(&settings, &engine, &tasks)?;
         let both = (engine.clone(), mysql.clone());

@@ -1,7 +1,10 @@
 //! A part of the terminal that is redrawn in place.
 
-use rustix::termios::tcgetwinsize;
-use std::io::{self, IsTerminal, Write};
+use rustix::termios::{
+    LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetwinsize, tcsetattr,
+};
+use std::io::{self, IsTerminal, Read, Write};
+use tokio::sync::mpsc;
 
 /// What stands in the terminal; the cursor comes back when this is dropped.
 pub(super) struct Screen {
@@ -42,6 +45,52 @@ impl Drop for Screen {
     fn drop(&mut self) {
         let mut out = io::stdout();
         let _ = write!(out, "\x1b[?25h").and_then(|()| out.flush());
+    }
+}
+
+/// The keys that whoever looks at the screen presses, without an Enter behind them; the terminal is
+/// as it was when this is dropped.
+pub(super) struct Keys {
+    before: Termios,
+    pressed: mpsc::UnboundedReceiver<u8>,
+}
+
+impl Keys {
+    /// `None`: standard input is no terminal.
+    pub(super) fn open() -> io::Result<Option<Keys>> {
+        let input = io::stdin();
+        if !input.is_terminal() {
+            return Ok(None);
+        }
+        let before = tcgetattr(&input)?;
+        let mut each = before.clone();
+        each.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO);
+        each.special_codes[SpecialCodeIndex::VMIN] = 1;
+        each.special_codes[SpecialCodeIndex::VTIME] = 0;
+        tcsetattr(&input, OptionalActions::Now, &each)?;
+        let (told, pressed) = mpsc::unbounded_channel();
+        // Nothing can end the reading of a terminal: the thread ends with the process.
+        std::thread::spawn(move || {
+            let bytes = io::stdin().lock().bytes();
+            bytes.map_while(Result::ok).all(|byte| told.send(byte).is_ok())
+        });
+        Ok(Some(Keys { before, pressed }))
+    }
+
+    /// Resolves when q was pressed. Cancel-safe.
+    pub(super) async fn quit(&mut self) {
+        while let Some(key) = self.pressed.recv().await {
+            if key.eq_ignore_ascii_case(&b'q') {
+                return;
+            }
+        }
+        std::future::pending().await
+    }
+}
+
+impl Drop for Keys {
+    fn drop(&mut self) {
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.before);
     }
 }
 

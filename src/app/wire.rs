@@ -1,6 +1,9 @@
 //! From a configuration to running parts: every module's settings are made here.
 
 pub(super) mod mysql;
+mod traces;
+
+pub(super) use traces::tracer;
 
 use crate::config::{self, ClientTlsMode, ServerTlsMode};
 use crate::dispatch::{self, Dispatch, Live};
@@ -17,6 +20,7 @@ use crate::pg::engine::{self, Engine};
 use crate::pg::probe::PgProbe;
 use crate::pg::registry::{Registry, ServerEntry};
 use crate::route;
+use crate::spans::{SpansError, Tracer};
 use crate::sql::{Classifier, Mark};
 use crate::task::Tasks;
 use crate::topology::{Decree, NodeSet};
@@ -32,6 +36,8 @@ pub enum WireError {
     Users { cluster: String, source: auth::UsersError },
     #[error("clusters.{cluster}.auth: {source}")]
     MysqlUsers { cluster: String, source: crate::mysql::auth::UsersError },
+    #[error("tracing: {0}")]
+    Spans(#[from] SpansError),
     #[error("the system gives no random bytes")]
     NoRandom,
 }
@@ -40,13 +46,17 @@ pub enum WireError {
 const KEPT_KEYS: usize = 10_000;
 
 /// Builds the PostgreSQL engine and starts its monitors.
-pub(super) fn engine(settings: &config::Settings, tasks: Tasks) -> Result<Engine, WireError> {
+pub(super) fn engine(
+    settings: &config::Settings,
+    tasks: Tasks,
+    tracer: &Arc<Tracer>,
+) -> Result<Engine, WireError> {
     let mut authorities = Authorities::default();
     let keys = Arc::new(KeyCache::new(KEPT_KEYS));
     let servers: Arc<Registry<ServerEntry>> = Arc::default();
     let mut clusters = Vec::new();
     for (name, cluster) in settings.clusters.iter().filter(|c| c.1.engine.is_postgres()) {
-        let shared = (&keys, &servers);
+        let shared = (&keys, &servers, tracer);
         clusters.push(Arc::new(one_cluster(name, cluster, shared, &mut authorities, &tasks)?));
     }
     Ok(Engine::new(engine::Parts {
@@ -64,7 +74,7 @@ pub(super) fn engine(settings: &config::Settings, tasks: Tasks) -> Result<Engine
 fn one_cluster(
     name: &str,
     settings: &config::Cluster,
-    (keys, servers): (&Arc<KeyCache>, &Arc<Registry<ServerEntry>>),
+    (keys, servers, tracer): (&Arc<KeyCache>, &Arc<Registry<ServerEntry>>, &Arc<Tracer>),
     authorities: &mut Authorities,
     tasks: &Tasks,
 ) -> Result<Cluster, WireError> {
@@ -104,7 +114,7 @@ fn one_cluster(
         },
         strict: settings.failover.mode != failover::Mode::Off
             && settings.failover.guarantee == failover::Guarantee::Strict,
-        dispatch: dispatch((name, names), settings, monitor, live),
+        dispatch: dispatch((name, names), settings, monitor, (live, tracer)),
     }))
 }
 
@@ -125,10 +135,10 @@ fn dispatch(
     (name, nodes): (Arc<str>, Vec<Arc<str>>),
     settings: &config::Cluster,
     monitor: monitor::Handle,
-    live: Live,
+    (live, tracer): (Live, &Arc<Tracer>),
 ) -> Dispatch {
-    let (places, pool) = (settings.places(), settings.pool.clone());
-    Dispatch::new(dispatch::Parts { name, nodes, places, monitor, live, pool })
+    let (places, pool, tracer) = (settings.places(), settings.pool.clone(), tracer.clone());
+    Dispatch::new(dispatch::Parts { name, nodes, places, monitor, live, pool, tracer })
 }
 
 /// How statements of a cluster are judged.

@@ -10,6 +10,7 @@ use super::other_engine;
 use super::reading::{Reading, join};
 use super::routing;
 use super::server::{ClientTls, Settings};
+use super::traces;
 use crate::pg::replication::Destination;
 use crate::route::Consistency;
 use std::collections::BTreeMap;
@@ -44,6 +45,7 @@ pub(super) fn complete(settings: &mut Settings, reading: &mut Reading<'_>) {
         logins::check(&format!("{}.auth", join("clusters", name)), cluster, settings, reading);
     }
     console(settings, reading);
+    traces::check(&settings.tracing, reading);
     databases(settings, reading);
     listeners(settings, reading);
 }

@@ -24,6 +24,7 @@ mod schema;
 mod secret;
 mod server;
 mod tables;
+mod traces;
 mod units;
 mod values;
 
@@ -40,6 +41,7 @@ pub use reference::{agent_reference, reference};
 pub use routing::{Groups, Route, Rule};
 pub use secret::{Machine, Secret, Surroundings};
 pub use server::{ClientTls, Console, ConsoleUser, Http, Listen, Log, Settings};
+pub use traces::Traces;
 pub use values::Size;
 
 use std::collections::BTreeMap;

@@ -5,6 +5,7 @@ use super::choices::{ClientTlsMode, Format, Level};
 use super::cluster::Cluster;
 use super::schema::options;
 use super::secret::Secret;
+use super::traces::Traces;
 use crate::door::rules::Networks;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -46,6 +47,8 @@ options! {
         key console: Console;
         /// Who may read metrics and the API.
         key http: Http;
+        /// Traces for OpenTelemetry.
+        key tracing: Traces;
         /// The clusters behind this proxy.
         key clusters: BTreeMap<String, Cluster> => .example("orders").shown();
     }

@@ -8,11 +8,13 @@ mod pause;
 mod position;
 mod slow;
 mod standing;
+mod traced;
 mod wanted;
 
 pub use find::{Choice, Errand, Failure, Found};
 pub use slow::{Slow, SlowLog};
 pub use standing::Standing;
+pub use traced::{Party, Traced};
 pub use wanted::{Wanted, Words};
 
 use crate::counters::Counters;
@@ -21,6 +23,7 @@ use crate::monitor::Handle;
 use crate::pool::{self, Budget, Slot};
 use crate::refusal::Refusal;
 use crate::route::{self, Because, Places, Wants};
+use crate::spans::Tracer;
 use crate::topology::{NodeId, NodeSet, Position, Role};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
@@ -47,6 +50,8 @@ pub struct Parts {
     pub monitor: Handle,
     pub live: Live,
     pub pool: pool::Settings,
+    /// That of the process.
+    pub tracer: Arc<Tracer>,
 }
 
 /// The part of a cluster that decides and lends.
@@ -60,6 +65,7 @@ pub struct Dispatch {
     pub pool_settings: Arc<ArcSwap<pool::Settings>>,
     pub budgets: Vec<Arc<Budget>>,
     pub slow: SlowLog,
+    pub tracer: Arc<Tracer>,
     paused: watch::Sender<bool>,
     disabled: AtomicBool,
     tie: AtomicU32,
@@ -89,6 +95,7 @@ impl Dispatch {
             pool_settings: Arc::new(ArcSwap::from_pointee(parts.pool)),
             budgets,
             slow: SlowLog::default(),
+            tracer: parts.tracer,
             paused: watch::channel(false).0,
             disabled: AtomicBool::new(false),
             tie: AtomicU32::new(0),

@@ -1,8 +1,10 @@
 //! What programs and the dashboard ask for: state, samples, a live stream, commands.
 
-use super::{Pages, problem};
+use super::Pages;
+use super::problem::Fault;
 use crate::view::Proxy;
 use axum::Json;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{ConnectInfo, Query, State};
 use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -25,15 +27,20 @@ pub(super) struct After {
 }
 
 /// The samples with a number above `after`, the oldest first.
-pub(super) async fn samples(State(pages): State<Pages>, Query(from): Query<After>) -> Response {
-    Json(pages.source.samples(from.after)).into_response()
+pub(super) async fn samples(
+    State(pages): State<Pages>,
+    from: Result<Query<After>, QueryRejection>,
+) -> Result<Response, Fault> {
+    let Query(from) = from?;
+    Ok(Json(pages.source.samples(from.after)).into_response())
 }
 
 /// With each sample, about once a second: the overview, and the samples since the last time.
 pub(super) async fn live(
     State(pages): State<Pages>,
-    Query(from): Query<After>,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    from: Result<Query<After>, QueryRejection>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Fault> {
+    let Query(from) = from?;
     let changes = pages.source.sampled();
     let first = (pages, changes, from.after, true);
     let stream =
@@ -52,7 +59,7 @@ pub(super) async fn live(
             let event = Event::default().data(data.to_string());
             Some((Ok(event), (pages, changes, newest, false)))
         });
-    Sse::new(stream).keep_alive(KeepAlive::default())
+    Ok(Sse::new(stream).keep_alive(KeepAlive::default()))
 }
 
 /// What fits a screen: no single clients and connections.
@@ -102,14 +109,14 @@ pub(super) struct Command {
 pub(super) async fn command(
     State(pages): State<Pages>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    Json(asked): Json<Command>,
-) -> Response {
+    asked: Result<Json<Command>, JsonRejection>,
+) -> Result<Response, Fault> {
     if pages.token.is_none() {
-        let body = problem("commands need a token", "set http.token, or use the console");
-        return (StatusCode::FORBIDDEN, Json(body)).into_response();
+        return Err(Fault::NoToken);
     }
-    match pages.source.command(&format!("http ({peer})"), &asked.command).await {
+    let Json(asked) = asked?;
+    Ok(match pages.source.command(&format!("http ({peer})"), &asked.command).await {
         Ok(answer) => Json(answer).into_response(),
         Err(refused) => (StatusCode::UNPROCESSABLE_ENTITY, Json(refused)).into_response(),
-    }
+    })
 }

@@ -1,8 +1,10 @@
 //! Who may see the pages: the bearer token, or a browser's session that was opened with it.
 
-use super::{Pages, problem};
+use super::Pages;
+use super::problem::Fault;
 use crate::net::bearer;
 use axum::Json;
+use axum::extract::rejection::JsonRejection;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -73,9 +75,7 @@ pub(super) async fn authorized(
         return next.run(request).await;
     }
     let challenge = [(header::WWW_AUTHENTICATE, "Bearer realm=\"tidegate\"")];
-    let hint = "send \"Authorization: Bearer TOKEN\", with the token of http.token";
-    let body = problem("a valid bearer token is required", hint);
-    (StatusCode::UNAUTHORIZED, challenge, Json(body)).into_response()
+    (challenge, Fault::Stranger).into_response()
 }
 
 fn session(headers: &HeaderMap) -> Option<&str> {
@@ -90,25 +90,22 @@ pub(super) struct Login {
 }
 
 /// Opens a session for a browser that knows the token.
-pub(super) async fn login(State(pages): State<Pages>, Json(login): Json<Login>) -> Response {
+pub(super) async fn login(
+    State(pages): State<Pages>,
+    login: Result<Json<Login>, JsonRejection>,
+) -> Result<Response, Fault> {
     /// A wrong token is not answered at once, so that guessing takes long.
     const DELAY: Duration = Duration::from_millis(500);
-    let Some(token) = pages.token.as_deref() else {
-        let body = problem("no token is configured", "set http.token to allow logins");
-        return (StatusCode::FORBIDDEN, Json(body)).into_response();
-    };
+    let token = pages.token.as_deref().ok_or(Fault::NoLogin)?;
+    let Json(login) = login?;
     if !bool::from(login.token.as_bytes().ct_eq(token.as_bytes())) {
         tokio::time::sleep(DELAY).await;
-        let body = problem("this is not the token", "it is the one of http.token");
-        return (StatusCode::UNAUTHORIZED, Json(body)).into_response();
+        return Err(Fault::WrongToken);
     }
-    let Some(name) = pages.sessions.open() else {
-        let body = problem("no random numbers", "look at the machine's log");
-        return (StatusCode::INTERNAL_SERVER_ERROR, Json(body)).into_response();
-    };
+    let name = pages.sessions.open().ok_or(Fault::NoRandom)?;
     let age = SESSION.as_secs();
     let cookie = format!("{COOKIE}={name}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict");
-    (StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response()
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
 }
 
 /// Ends the browser's session.

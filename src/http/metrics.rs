@@ -2,7 +2,9 @@
 
 use super::table::*;
 use crate::telemetry::{Exposition, Metric};
-use crate::view::{Client, ClientState, Cluster, Listening, Node, Pool, Proxy, Reign, Stats};
+use crate::view::{
+    Client, ClientState, Cluster, Listening, Node, Pool, Proxy, Reign, Spans, Stats,
+};
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
@@ -30,6 +32,7 @@ pub(super) fn render(view: &Proxy) -> String {
     clients(&mut page, &view.clients);
     listening(&mut page, &view.listening);
     stats(&mut page, &view.stats);
+    spans(&mut page, view.spans.as_ref());
     page.finish()
 }
 
@@ -234,6 +237,14 @@ fn stats(page: &mut Exposition, stats: &[Stats]) {
     page.metric(&WAIT);
     for of in stats {
         page.distribution(&WAIT, &[&of.cluster, &of.database], &of.wait);
+    }
+}
+
+fn spans(page: &mut Exposition, spans: Option<&Spans>) {
+    page.metric(&SPANS);
+    let Some(Spans { sent, queue_full, refused }) = spans else { return };
+    for (result, count) in [("sent", sent), ("queue_full", queue_full), ("refused", refused)] {
+        page.sample(&SPANS, &[result], *count as f64);
     }
 }
 

@@ -5,8 +5,10 @@ mod assets;
 mod backups;
 mod login;
 mod metrics;
+mod problem;
 mod table;
 
+pub use problem::Problem;
 pub use table::METRICS;
 
 use crate::view::{Proxy, Sample};
@@ -18,6 +20,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures_util::future::BoxFuture;
 use metrics_exporter_prometheus::PrometheusHandle;
+use problem::Fault;
 use serde::Serialize;
 use serde_json::Value;
 use std::fmt;
@@ -129,28 +132,9 @@ fn router(pages: Pages) -> Router {
         .route("/script.js", get(assets::script))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
-        .fallback(nothing_here)
+        .fallback(|| async { Fault::NothingHere })
+        .method_not_allowed_fallback(|| async { Fault::Method })
         .with_state(pages)
-}
-
-/// Why something was not done.
-#[derive(Clone, Debug, Serialize)]
-pub struct Problem {
-    pub error: String,
-    /// SQLSTATE, where the console said it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub code: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hint: Option<String>,
-}
-
-fn problem(error: &str, hint: &str) -> Problem {
-    Problem { error: error.to_owned(), code: None, hint: Some(hint.to_owned()) }
-}
-
-async fn nothing_here() -> Response {
-    let hint = "/, /metrics, /healthz, /readyz, /api/v1/overview and /api/v1/status are";
-    (StatusCode::NOT_FOUND, Json(problem("nothing is served here", hint))).into_response()
 }
 
 async fn metrics_page(State(pages): State<Pages>) -> Response {

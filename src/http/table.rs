@@ -144,4 +144,6 @@ metrics! {
         "How long batches of clients took, waiting and unseen retries included.";
     WAIT = "tidegate_pool_wait_seconds", Histogram, DATABASE,
         "How long clients waited for a server connection.";
+    SPANS = "tidegate_spans_total", Counter, &["result"],
+        "Spans for the collector of traces by result: sent, or dropped for queue_full or refused; absent without tracing.";
 }

@@ -8,6 +8,7 @@ mod ready;
 mod settle;
 mod slow;
 mod statement;
+mod traced;
 mod wait;
 mod wish;
 
@@ -24,6 +25,7 @@ use super::session::relay::Relay;
 use super::wire::command::Command;
 use super::wire::ok::put_error;
 use super::wire::reply::Kind;
+use crate::dispatch::Traced;
 use crate::door::attendance::Place;
 use crate::net::Stream;
 use crate::refusal::Refusal;
@@ -75,6 +77,8 @@ pub(super) struct Client {
     pub(super) entry: Registration<ClientEntry>,
     pub(super) engine: Arc<Engine>,
     node: Option<NodeId>,
+    /// What is told of its transaction, where that is wanted.
+    traced: Option<Box<Traced>>,
     /// The server knows the session's LAST_INSERT_ID().
     id_is_there: bool,
 }
@@ -127,6 +131,7 @@ impl Client {
             entry: arrived.entry,
             engine,
             node: None,
+            traced: None,
             id_is_there: false,
         }
     }
@@ -146,6 +151,9 @@ impl Client {
             let _ = tokio::time::timeout(LAST_WORDS, farewell).await;
         }
         tracing::debug!(client = self.entry.id, ?leaving, "client left");
+        if self.traced.is_some() {
+            self.trace_left(&leaving);
+        }
         self.part();
     }
 
@@ -190,6 +198,9 @@ impl Client {
             Plan::Forward(kind) => self.perform(head, kind, Asked::default()).await?,
         }
         self.let_go().await?;
+        if self.traced.is_some() {
+            self.trace_end();
+        }
         self.entry.note(self.session.in_transaction(), self.pin());
         Ok(())
     }

@@ -7,6 +7,7 @@ mod loss;
 mod perform;
 mod settle;
 mod slow;
+mod traced;
 mod wish;
 
 use super::catalog::Defining;
@@ -23,6 +24,7 @@ use super::session::receive::Flow;
 use super::session::send::Outgoing;
 use super::session::{Backend, Session, Tx};
 use super::wire;
+use crate::dispatch::Traced;
 use crate::net::Stream;
 use crate::refusal::Refusal;
 use crate::sql::Pin;
@@ -81,6 +83,8 @@ pub(super) struct Client {
     /// It listens.
     ears: Option<Box<hear::Ears>>,
     pub(super) pools: Arc<UserPools>,
+    /// What is told of its transaction, where that is wanted.
+    traced: Option<Box<Traced>>,
     /// Its transaction defines something.
     defining: Option<Defining>,
     pub(super) engine: Arc<Engine>,
@@ -126,6 +130,7 @@ impl Client {
             ears: None,
             cluster: arrived.cluster,
             pools: arrived.pools,
+            traced: None,
             defining: None,
             entry: arrived.entry,
             engine,
@@ -175,6 +180,9 @@ impl Client {
             self.answer_locally();
         } else {
             self.perform().await?;
+        }
+        if self.traced.is_some() {
+            self.trace_end();
         }
         self.mind_sequences();
         if self.session.renews {
@@ -390,6 +398,9 @@ impl Client {
     /// The last act: a server that is clean goes back, any other is closed.
     fn part(&mut self, leaving: &Leaving) {
         tracing::debug!(client = self.entry.id, ?leaving, "client left");
+        if self.traced.is_some() {
+            self.trace_left(leaving);
+        }
         if self.link.is_none() {
             return;
         }

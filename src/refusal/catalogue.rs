@@ -3,7 +3,7 @@
 //!
 //! A number is never used for another error, even when its own is gone.
 
-use super::table::ENTRIES;
+use super::{doors, table};
 use std::fmt::{self, Display, Write};
 
 /// `TG0123`
@@ -24,6 +24,8 @@ pub struct Entry {
     pub sqlstate: &'static str,
     /// What a MySQL or MariaDB client gets; 0: there is none for it.
     pub errno: u16,
+    /// What a program gets over HTTP; 0: there is none for it.
+    pub status: u16,
     /// The message, with … for what differs.
     pub message: &'static str,
     pub cause: &'static str,
@@ -31,8 +33,8 @@ pub struct Entry {
 }
 
 /// All of them, by number.
-pub fn entries() -> &'static [Entry] {
-    ENTRIES
+pub fn entries() -> impl Iterator<Item = &'static Entry> {
+    table::ENTRIES.iter().chain(doors::ENTRIES)
 }
 
 /// `TG0123`, `tg123` or `123`.
@@ -40,7 +42,7 @@ pub fn find(text: &str) -> Option<&'static Entry> {
     let text = text.trim().to_ascii_uppercase();
     let digits = text.strip_prefix("TG").unwrap_or(&text);
     let number: u16 = digits.parse().ok()?;
-    ENTRIES.iter().find(|entry| entry.number.0 == number)
+    entries().find(|entry| entry.number.0 == number)
 }
 
 /// A hint that ends with the number, which stands alone where there is no hint.
@@ -56,6 +58,9 @@ impl Entry {
         }
         if self.errno != 0 {
             codes.push(format!("MySQL {}", self.errno));
+        }
+        if self.status != 0 {
+            codes.push(format!("HTTP {}", self.status));
         }
         codes.join(", ")
     }
@@ -77,10 +82,10 @@ pub fn markdown() -> String {
         "# Errors of Tidegate\n\n\
          Errors that Tidegate itself makes carry a number: at the end of the hint towards clients of\n\
          PostgreSQL's protocol, at the end of the message towards those of MySQL's, which has no\n\
-         hints. An error without a number is the database server's own. `tidegate explain TG0101`\n\
-         prints what stands here.\n",
+         hints; over HTTP it is `number`. An error without a number is the database server's own.\n\
+         `tidegate explain TG0101` prints what stands here.\n",
     );
-    for entry in ENTRIES {
+    for entry in entries() {
         let Entry { number, message, cause, cure, .. } = entry;
         let _ = write!(
             page,
@@ -97,9 +102,11 @@ mod tests {
 
     #[test]
     fn numbers_are_in_order_and_none_is_used_twice() {
-        assert!(ENTRIES.windows(2).all(|pair| pair[0].number < pair[1].number));
-        assert!(ENTRIES.iter().all(|entry| entry.sqlstate.len() == 5 || entry.errno != 0));
-        assert!(ENTRIES.iter().all(|e| e.cause.ends_with('.') && e.cure.ends_with('.')));
+        let all: Vec<_> = entries().collect();
+        assert!(all.windows(2).all(|pair| pair[0].number < pair[1].number));
+        let coded = |e: &&Entry| e.sqlstate.len() == 5 || e.errno != 0 || e.status != 0;
+        assert!(all.iter().all(coded));
+        assert!(all.iter().all(|e| e.cause.ends_with('.') && e.cure.ends_with('.')));
     }
 
     #[test]

@@ -9,7 +9,7 @@ const fn entry(
     cause: &'static str,
     cure: &'static str,
 ) -> Entry {
-    Entry { number: Number(number), sqlstate, errno, message, cause, cure }
+    Entry { number: Number(number), sqlstate, errno, status: 0, message, cause, cure }
 }
 
 pub(super) const ENTRIES: &[Entry] = &[
@@ -285,110 +285,5 @@ pub(super) const ENTRIES: &[Entry] = &[
         "internal error: …",
         "A fault of Tidegate's.",
         "Please report it, with the proxy's log.",
-    ),
-    entry(
-        901,
-        ("42601", 0),
-        "unknown command: …",
-        "The console does not know this command, or not in this form.",
-        "SHOW HELP lists all commands.",
-    ),
-    entry(
-        902,
-        ("42703", 0),
-        "there is no column …",
-        "WHERE or ORDER BY names a column that the list does not have.",
-        "The message's hint has the columns.",
-    ),
-    entry(
-        903,
-        ("42704", 0),
-        "there is no cluster …",
-        "The command names a cluster or a client that is not there.",
-        "SHOW DATABASES has the clusters, SHOW CLIENTS the clients.",
-    ),
-    entry(
-        904,
-        ("0A000", 0),
-        "a prepared statement can hold only one command",
-        "The console takes one command at a time there.",
-        "Send them one after the other.",
-    ),
-    entry(
-        905,
-        ("F0000", 0),
-        "not reloaded",
-        "The configuration has problems, or the key can change only with a restart. The running configuration stays as it is.",
-        "`tidegate check -c FILE` tells the same.",
-    ),
-    entry(
-        906,
-        ("08P01", 0),
-        "protocol violation on the console",
-        "What the client sent is not PostgreSQL's protocol.",
-        "Use psql, or a common driver.",
-    ),
-    entry(
-        907,
-        ("55000", 0),
-        "it is not possible now",
-        "The cluster is not in a state for this command; the message says what is in the way.",
-        "SHOW NODES, SHOW TERM and SHOW BACKUPS tell more.",
-    ),
-    entry(
-        908,
-        ("XX000", 0),
-        "internal error of the console",
-        "A fault of Tidegate's.",
-        "Please report it, with the proxy's log.",
-    ),
-    entry(
-        909,
-        ("53300", 0),
-        "the console's limit of … connections is reached",
-        "Too many administrators, or a tool that does not close its connections.",
-        "Close some.",
-    ),
-    entry(
-        910,
-        ("08006", 0),
-        "the login took longer than …",
-        "The client did not finish its login to the console.",
-        "Connect again.",
-    ),
-    entry(
-        911,
-        ("28P01", 0),
-        "password authentication failed for user … on the console",
-        "The password is wrong, or there is no such user of the console.",
-        "console.users in the configuration has them; changes need a restart.",
-    ),
-    entry(
-        912,
-        ("28000", 0),
-        "the console needs …",
-        "The client named no user, or came without TLS where console.tls asks for it.",
-        "Name a user; connect with sslmode=require or stronger.",
-    ),
-    entry(
-        913,
-        ("3D000", 0),
-        "database … is not served here (console)",
-        "The console's database is tidegate.",
-        "psql -p 6433 tidegate; applications use the other port.",
-    ),
-    entry(
-        914,
-        ("57P01", 0),
-        "tidegate is shutting down (console)",
-        "The process was told to stop.",
-        "Connect again.",
-    ),
-    entry(
-        915,
-        ("42501", 0),
-        "user … may only look",
-        "The user of the console has read_only = true, and the command changes something.",
-        "Let an administrator do it, or set read_only = false.",
     ),
 ];

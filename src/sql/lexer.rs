@@ -94,6 +94,13 @@ pub(super) fn shape(sql: &[u8], out: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
+/// The shape of `sql` for people; `None` if it has none.
+pub fn printed_shape(sql: &[u8]) -> Option<String> {
+    let mut out = Vec::with_capacity(sql.len());
+    shape(sql, &mut out)?;
+    Some(printable(&out))
+}
+
 /// A shape for people: a question mark for each literal.
 pub(super) fn printable(shape: &[u8]) -> String {
     let marked = shape.iter().map(|byte| match *byte {

@@ -27,6 +27,7 @@ mod part;
 mod query;
 mod setting;
 mod standby;
+mod summary;
 mod transaction;
 mod usage;
 
@@ -38,6 +39,8 @@ pub use classifier::{Classifier, Settings};
 pub use durability::{binds_weaker_commits, is_weak_commit, weakens_commits};
 pub use functions::FunctionNames;
 pub use hint::{Hint, hint};
+pub use lexer::printed_shape;
 pub use mark::Mark;
 pub use setting::is_read_once;
+pub use summary::{Summary, summary};
 pub use usage::{Counted, Usage};

@@ -12,6 +12,7 @@ mod prepared;
 mod reigns;
 mod samples;
 mod shapes;
+mod spans;
 mod stats;
 
 pub use backups::{Backup, BackupRun, Backups, LogArchive};
@@ -24,6 +25,7 @@ pub use prepared::Prepared;
 pub use reigns::{Reign, ReignChange, ReignStep};
 pub use samples::{ClusterSample, NodeSample, Sample};
 pub use shapes::Shape;
+pub use spans::Spans;
 pub use stats::Stats;
 
 use serde::{Serialize, Serializer};
@@ -62,6 +64,8 @@ pub struct Proxy {
     /// Where statements went, the most used first.
     pub shapes: Vec<Shape>,
     pub stats: Vec<Stats>,
+    /// `None`: nothing is traced.
+    pub spans: Option<Spans>,
     /// What takes memory.
     pub memory: Vec<Memory>,
     /// What happened last, the oldest first.
@@ -94,6 +98,7 @@ impl Proxy {
             catalogs: Vec::new(),
             shapes: Vec::new(),
             stats: Vec::new(),
+            spans: None,
             memory: Vec::new(),
             events: Vec::new(),
             latest: None,

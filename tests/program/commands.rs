@@ -6,6 +6,7 @@ use crate::support::program::Program;
 use crate::support::proxy::proxy;
 use crate::support::{Cluster, cluster};
 use serde_json::Value;
+use std::io::{Read, Write};
 use std::process::{Command, Output, Stdio};
 
 /// Starts a proxy; its configuration then says where it really listens.
@@ -122,8 +123,48 @@ async fn the_doctor_says_what_would_be_better_and_how() {
     let hint = "  hint: ALTER SYSTEM SET hot_standby_feedback = on; SELECT pg_reload_conf();";
     assert!(told.lines().any(|line| line == hint), "{told}");
     assert!(!told.contains("test.a: hot_standby_feedback"), "{told}");
+    // What it says, copied into psql, mends what it named.
+    let mut psql = Command::new("psql");
+    psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", "postgres"]);
+    psql.args(["-h", "127.0.0.1", "-p", &servers.replica(0).port().to_string()]);
+    let mut psql = psql.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("psql");
+    let said_to_it = hint.trim_start().trim_start_matches("hint: ").as_bytes().to_vec();
+    psql.stdin.take().expect("its input").write_all(&said_to_it).expect("a command");
+    assert!(psql.wait().expect("an end").success());
+    until("a doctor who is content", || async {
+        !said(&program, &["doctor"]).contains("hot_standby_feedback")
+    })
+    .await;
     let shells =
         Command::new(env!("CARGO_BIN_EXE_tidegate")).args(["completions", "bash"]).output();
     let shells = String::from_utf8(shells.expect("the program").stdout).expect("UTF-8");
     assert!(shells.contains("complete -F _tidegate"), "{shells}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_live_screen_ends_with_a_key_and_without_a_terminal_it_is_said_once() {
+    let servers = cluster().start().await.expect("a server");
+    let program = start(&servers).await;
+    let once = said(&program, &["top"]);
+    assert!(once.contains("test.a") && !once.contains('\x1b'), "{once}");
+    // A terminal of util-linux's.
+    let asked = format!("{} top -c {}", env!("CARGO_BIN_EXE_tidegate"), program.config().display());
+    let mut terminal = Command::new("script");
+    terminal.args(["-qefc", &asked, "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut terminal = terminal.spawn().expect("script, of util-linux");
+    let mut shown = terminal.stdout.take().expect("its output");
+    let mut seen = String::new();
+    while seen.matches("q ends").count() < 2 {
+        let mut chunk = [0; 4096];
+        let read = shown.read(&mut chunk).expect("a screen");
+        assert!(read > 0, "it ended: {seen}");
+        seen.push_str(&String::from_utf8_lossy(&chunk[..read]));
+    }
+    assert!(seen.contains("\x1b[?25l"), "the cursor is in the way: {seen}");
+    let mut keys = terminal.stdin.take().expect("its keys");
+    keys.write_all(b"xq").expect("keys");
+    let mut rest = String::new();
+    shown.read_to_string(&mut rest).expect("the end");
+    assert!(rest.contains("\x1b[?25h"), "the cursor does not come back: {rest}");
+    assert!(terminal.wait().expect("an end").success());
 }

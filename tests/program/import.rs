@@ -102,6 +102,92 @@ fn what_pgbouncer_had_and_we_have_not_is_named_with_its_line() {
 }
 
 #[test]
+fn a_pg_hba_conf_becomes_rules_and_what_they_cannot_say_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/program/samples");
+    for file in ["pgbouncer-hba.ini", "pg_hba.conf", "old-users", "userlist.txt"] {
+        std::fs::copy(samples.join(file), folder.path().join(file)).expect("a copy");
+    }
+    for file in ["pgbouncer.crt", "pgbouncer.key", "clients.crt"] {
+        std::fs::write(folder.path().join(file), "").expect("a file");
+        let mine = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(folder.path().join(file), mine).expect("a file of mine");
+    }
+    let (done, _, told) =
+        tidegate(&["import", "pgbouncer-hba.ini", "-o", "tidegate.toml"], folder.path());
+    assert!(done, "{told}");
+    let (fine, _, problems) = tidegate(&["check", "-c", "tidegate.toml"], folder.path());
+    assert!(fine, "{problems}");
+    let text = std::fs::read_to_string(folder.path().join("tidegate.toml")).expect("a file");
+    let read: toml::Table = text.parse().expect("TOML");
+    let auth = &read["clusters"]["shop"]["auth"];
+    assert!(auth.get("method").is_none(), "it would count for nobody");
+    let rules = auth["rules"].as_array().expect("rules");
+    let rule = |text: &str| text.parse::<toml::Table>().expect("TOML").into();
+    let wanted: Vec<toml::Value> = vec![
+        rule("method = 'trust'\nfrom = ['127.0.0.1/32']"),
+        rule("method = 'trust'\nfrom = ['::1/128']"),
+        rule("method = 'reject'\nusers = ['eve', 'mallory m']"),
+        // Its group is not known: nobody gets in by a later rule instead.
+        rule("method = 'reject'\ndatabases = ['billing']\nfrom = ['0.0.0.0/0']"),
+        rule("method = 'reject'\nusers = ['carol', 'dave', 'o brien']"),
+        rule(
+            "method = 'scram'\nusers = ['app']\ndatabases = ['shop', 'billing']\n\
+             from = ['10.0.0.0/8']\ntls = 'required'",
+        ),
+        rule(
+            "method = 'scram'\nusers = ['batch']\ndatabases = ['shop']\nfrom = ['192.168.7.0/24']",
+        ),
+        rule("method = 'reject'\nfrom = ['10.0.0.0/8']\ntls = 'refused'"),
+        rule("method = 'cert'\nfrom = ['0.0.0.0/0']\ntls = 'required'"),
+        rule(
+            "method = 'scram'\nusers = ['replicator']\ndatabases = ['replication']\nfrom = ['10.0.0.0/8']",
+        ),
+        rule("method = 'password'\nfrom = ['2001:db8::/32']"),
+    ];
+    assert_eq!(*rules, wanted, "{text}");
+    let reasons = [
+        (2, "no Unix sockets"),
+        (3, "no Unix sockets"),
+        (11, "groups are not known here. Now it rejects whatever else it says"),
+        (15, "md5 is broken"),
+        (17, "names are not mapped"),
+        (18, "does not compare the database with the user"),
+        (19, "groups are not known here"),
+        (20, "addresses, not names of machines"),
+        (21, "addresses, not names of machines"),
+        (22, "it is about the console"),
+        (23, "there is no GSSAPI"),
+        (24, "no such way to prove who one is"),
+    ];
+    for (line, why) in reasons {
+        let start = format!("its line {line} (");
+        let said = told.lines().any(|told| told.contains(&start) && told.contains(why));
+        assert!(said, "nothing of {why:?} in line {line}:\n{told}");
+    }
+    assert_eq!(told.lines().filter(|told| told.contains("its line ")).count(), reasons.len());
+    assert!(!told.contains("very secret") && !text.contains("very secret"));
+}
+
+#[test]
+fn a_pg_hba_conf_that_cannot_be_read_lets_nobody_in_without_a_password() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text =
+        "[databases]\na = host=h\n[pgbouncer]\nauth_type = hba\nauth_hba_file = /nowhere/hba\n";
+    std::fs::write(folder.path().join("pgbouncer.ini"), text).expect("a file");
+    let (done, toml, told) = tidegate(&["import", "pgbouncer.ini"], folder.path());
+    assert!(done && toml.contains("method = \"scram\""), "{toml}");
+    assert!(
+        told.contains("line 5: auth_hba_file = /nowhere/hba: the file cannot be read"),
+        "{told}"
+    );
+    let text = text.replace("hba\nauth_hba", "trust\nauth_hba");
+    std::fs::write(folder.path().join("pgbouncer.ini"), text).expect("a file");
+    let (_, _, told) = tidegate(&["import", "pgbouncer.ini"], folder.path());
+    assert!(told.contains("only with auth_type = hba"), "{told}");
+}
+
+#[test]
 fn what_belongs_to_users_who_are_not_known_is_named_too() {
     let folder = tempfile::tempdir().expect("a folder");
     let text = "[databases]\nold = host=h user=baz password=foo\n[users]\nghost = pool_size=3\n";

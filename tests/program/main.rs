@@ -10,4 +10,5 @@ mod import;
 mod init;
 mod restart;
 mod secured;
+mod traces;
 mod words;

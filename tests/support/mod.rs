@@ -16,6 +16,8 @@ pub mod proxy;
 
 pub mod ask;
 
+pub mod collector;
+
 pub mod dice;
 
 pub mod program;

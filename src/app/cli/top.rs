@@ -2,7 +2,8 @@
 
 use super::ask::{Answer, Console, with_console};
 use super::show::{Of, text};
-use crate::app::screen::Screen;
+use crate::app::run::told_to_stop;
+use crate::app::screen::{Keys, Screen};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -10,25 +11,43 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Statements that are shown.
 const SHAPES: usize = 12;
 
-/// Redraws once a second until Ctrl-C; without a terminal it says it once.
+/// Redraws once a second until q or Ctrl-C; without a terminal it says it once.
 pub(super) fn top(of: &Of) -> ExitCode {
     with_console(&of.config, async |console| {
-        let mut screen = Screen::open().map_err(|error| error.to_string())?;
+        let mut screen = Screen::open().map_err(io)?;
         let mut before: Option<Answer> = None;
+        let (mut keys, mut told) = (None, std::pin::pin!(told_to_stop().map_err(io)?));
+        if screen.is_some() {
+            keys = Keys::open().map_err(io)?;
+        }
         loop {
             let nodes = console.ask("SHOW NODES").await?;
             let lines = frame(&console, before.as_ref().unwrap_or(&nodes), &nodes).await?;
             let Some(screen) = &mut screen else {
                 return Ok(super::print(&(lines.join("\n") + "\n")));
             };
-            screen.draw(&lines).map_err(|error| error.to_string())?;
+            screen.draw(&lines).map_err(io)?;
             before = Some(nodes);
+            // All are cancel-safe.
             tokio::select! {
                 () = tokio::time::sleep(EVERY) => {}
-                _ = tokio::signal::ctrl_c() => return Ok(ExitCode::SUCCESS),
+                () = quit(keys.as_mut()) => return Ok(ExitCode::SUCCESS),
+                () = &mut told => return Ok(ExitCode::SUCCESS),
             }
         }
     })
+}
+
+fn io(error: std::io::Error) -> String {
+    error.to_string()
+}
+
+/// Without keys nobody quits by them.
+async fn quit(keys: Option<&mut Keys>) {
+    match keys {
+        Some(keys) => keys.quit().await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn frame(console: &Console, before: &Answer, nodes: &Answer) -> Result<Vec<String>, String> {
@@ -40,7 +59,7 @@ async fn frame(console: &Console, before: &Answer, nodes: &Answer) -> Result<Vec
     let waiting = console.ask(waiting).await?;
     let shapes = console.ask(&format!("SHOW ROUTES LIMIT {SHAPES}")).await?;
     let mut lines = vec![format!(
-        "{}, {} clients, {} server connections in use; Ctrl-C ends",
+        "{}, {} clients, {} server connections in use; q ends",
         version.cell(0, "version"),
         lists.cell(0, "items"),
         lists.cell(1, "items"),

@@ -13,6 +13,7 @@ use crate::mysql::probe::MyProbe;
 use crate::mysql::registry::{FIRST_CLIENT, ServerEntry};
 use crate::net::tls::{self, Authorities};
 use crate::registry::Registry;
+use crate::spans::Tracer;
 use crate::sql::mysql::Classifier;
 use crate::task::Tasks;
 use crate::topology::Decree;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 pub(in crate::app) fn engine(
     settings: &config::Settings,
     tasks: &Tasks,
+    tracer: &Arc<Tracer>,
 ) -> Result<Engine, WireError> {
     let mut authorities = Authorities::default();
     // Beyond the numbers of the other engine's, so that no two are the same.
@@ -34,7 +36,7 @@ pub(in crate::app) fn engine(
             config::Engine::Mariadb => Flavour::Mariadb,
         };
         let nodes = nodes(name, cluster, &servers, &mut authorities)?;
-        clusters.push(Arc::new(one_cluster(name, cluster, (flavour, nodes), tasks)?));
+        clusters.push(Arc::new(one_cluster(name, cluster, (flavour, nodes), (tasks, tracer))?));
     }
     Ok(Engine::new(engine::Parts {
         login_timeout: settings.listen.login_timeout,
@@ -49,7 +51,7 @@ fn one_cluster(
     name: &str,
     settings: &config::Cluster,
     (flavour, nodes): (Flavour, Vec<Arc<Node>>),
-    tasks: &Tasks,
+    (tasks, tracer): (&Tasks, &Arc<Tracer>),
 ) -> Result<Cluster, WireError> {
     let name: Arc<str> = name.into();
     let login = monitor_login(&settings.monitor);
@@ -77,7 +79,7 @@ fn one_cluster(
         users: UserTable::new(users),
         policy: policy(settings),
         classifier,
-        dispatch: dispatch((name, names), settings, monitor, live),
+        dispatch: dispatch((name, names), settings, monitor, (live, tracer)),
     }))
 }
 

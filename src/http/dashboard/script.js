@@ -290,7 +290,8 @@ function send(path, body) {
     headers: { 'content-type': 'application/json', 'x-tidegate': 'dashboard' } });
 }
 
-const words = (problem) => `${problem.error ?? 'It failed.'}${problem.hint ? ` (${problem.hint})` : ''}`;
+const words = ({ error, hint, number }) =>
+  `${error ?? 'It failed.'}${hint ? ` (${hint})` : ''}${number ? ` ${number}` : ''}`;
 
 $('login-open').addEventListener('click', openLogin);
 $('login-close').addEventListener('click', () => $('login').close());

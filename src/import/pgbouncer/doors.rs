@@ -1,11 +1,12 @@
 //! Where PgBouncer listens, and TLS on both sides.
 
 use super::File;
+use super::rules::Rule;
 use crate::import::Work;
 use crate::import::cluster::of;
 use std::path::Path;
 
-pub(super) fn listen(work: &mut Work<'_>, file: &File) {
+pub(super) fn listen(work: &mut Work<'_>, file: &File, rules: &[Rule]) {
     let port = file.value("listen_port").and_then(|port| port.parse::<u16>().ok()).unwrap_or(6432);
     let Some(setting) = file.get("listen_addr") else {
         let why = "there was no listen_addr, so Unix sockets only";
@@ -33,7 +34,8 @@ pub(super) fn listen(work: &mut Work<'_>, file: &File) {
         let why = "there is one listener for each protocol: the first address was taken.";
         work.note(line, "listen_addr", why, "\"0.0.0.0:PORT\" or \"[::]:PORT\" is all addresses.");
     }
-    let trusts = matches!(file.value("auth_type"), Some("any" | "trust"));
+    let trusts = matches!(file.value("auth_type"), Some("any" | "trust"))
+        || rules.iter().any(Rule::trusts_others);
     let local = host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
     if trusts && !local {
         let why =
@@ -42,7 +44,7 @@ pub(super) fn listen(work: &mut Work<'_>, file: &File) {
             line,
             format!("listen_addr = {host}"),
             why,
-            "Set auth.method = \"scram\" and the address again.",
+            "Set \"scram\" as auth.method, or in the rule that trusts, and the address again.",
         );
         host = "127.0.0.1";
     }

@@ -1,7 +1,9 @@
-//! PgBouncer's `pgbouncer.ini`, with the `userlist.txt` that it names.
+//! PgBouncer's `pgbouncer.ini`, with the `userlist.txt` and the `pg_hba.conf` that it names.
 
 mod databases;
 mod doors;
+mod hba;
+mod rules;
 mod settings;
 mod users;
 
@@ -17,9 +19,10 @@ pub(super) fn import(work: &mut Work<'_>) -> Result<(), ImportError> {
         .map_err(|bad| work.syntax(bad.line, "neither [section] nor key = value"))?;
     let file = File { settings: read };
     let groups = databases::groups(work, &file)?;
-    doors::listen(work, &file);
+    let rules = rules::read(work, &file);
+    doors::listen(work, &file, &rules);
     doors::client_tls(work, &file);
-    let known = users::read(work, &file);
+    let known = users::read(work, &file, rules);
     users::console(work, &file, &known);
     users::strangers(work, &file, &known);
     for group in &groups {

@@ -77,13 +77,7 @@ pub(super) const OTHERS: &[(&str, To)] = &[
     ),
     ("unix_socket_mode", No("there are no Unix sockets here.", NOTHING)),
     ("unix_socket_group", No("there are no Unix sockets here.", NOTHING)),
-    (
-        "auth_hba_file",
-        No(
-            "its lines were not read.",
-            "Write them as auth.rules, which have the same parts: method, users, databases, from, tls.",
-        ),
-    ),
+    ("auth_hba_file", Known),
     (
         "auth_ident_file",
         No(

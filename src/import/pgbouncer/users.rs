@@ -2,6 +2,7 @@
 
 use super::File;
 use super::databases::Group;
+use super::rules::Rule;
 use crate::import::Work;
 use crate::import::cluster::{number, of};
 use crate::import::ini;
@@ -32,6 +33,8 @@ pub(super) struct Users {
     /// All of it can be used as it is.
     whole: bool,
     method: &'static str,
+    /// Instead of the method, where there are some.
+    rules: Vec<Rule>,
 }
 
 impl Users {
@@ -40,9 +43,13 @@ impl Users {
     }
 }
 
-pub(super) fn read(work: &mut Work<'_>, file: &File) -> Users {
-    let method = method(work, file);
-    let mut users = Users { listed: Vec::new(), file: None, whole: true, method };
+pub(super) fn read(work: &mut Work<'_>, file: &File, rules: Vec<Rule>) -> Users {
+    let method = match rules.as_slice() {
+        [] => method(work, file),
+        rules if rules.iter().any(Rule::asks) => "scram",
+        _ => "trust",
+    };
+    let mut users = Users { listed: Vec::new(), file: None, whole: true, method, rules };
     let Some(setting) = file.get("auth_file") else {
         users.whole = false;
         return users;
@@ -105,10 +112,9 @@ fn method(work: &mut Work<'_>, file: &File) -> &'static str {
             "certificates are not asked for (client_tls_sslmode).",
             "Set tls.mode = \"verify\" and auth.method = \"cert\".",
         ),
-        "hba" => (
-            "its rules are in auth_hba_file: it became \"scram\" for all.",
-            "Write them as auth.rules.",
-        ),
+        // Why there are no rules was said of their file.
+        "hba" if file.get("auth_hba_file").is_some() => return "scram",
+        "hba" => ("there is no auth_hba_file: it became \"scram\" for all.", "Write auth.rules."),
         _ => (
             "it is not there: it became \"scram\".",
             "Users need passwords, in a file or in the database.",
@@ -123,7 +129,12 @@ pub(super) fn of_cluster(work: &mut Work<'_>, file: &File, group: &Group, users:
     let why = file
         .get("auth_type")
         .map_or("PgBouncer's md5 without a setting".into(), |s| of("auth_type", s.line));
-    work.draft.table(&auth).set("method", users.method, why);
+    match users.rules.as_slice() {
+        [] => {
+            work.draft.table(&auth).set("method", users.method, why);
+        }
+        rules => rules.iter().for_each(|rule| rule.put(work, &group.name)),
+    }
     let asks = matches!(users.method, "scram" | "password");
     let own = file.section("users").next().is_some();
     let as_it_is = users.whole && asks && group.forced.is_none() && !own;

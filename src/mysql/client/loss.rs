@@ -36,7 +36,8 @@ impl Client {
         self.relay = Relay::default();
     }
 
-    fn count(&self, refusal: &Refusal) {
+    fn count(&mut self, refusal: &Refusal) {
+        self.trace_refused(refusal);
         let code = refuse::words(refusal).code.to_string();
         self.cluster.counters.refused.with(&code).increment();
     }

@@ -52,6 +52,9 @@ impl Client {
         asked: Asked,
     ) -> Result<(), Leaving> {
         self.relay.begin(kind, head.sequence);
+        if self.cluster.tracer.is_on() {
+            self.trace_command(head, &asked);
+        }
         let wants = asked.wants();
         let wanted = match self.wanted(wants, &asked) {
             Ok(wanted) => wanted,
@@ -124,6 +127,7 @@ impl Client {
             usage.retried();
         }
         job.tries += 1;
+        self.trace_retry();
         Ok(job.tries <= MAX_RETRIES)
     }
 
@@ -167,6 +171,9 @@ impl Client {
         let took = job.started.elapsed();
         self.cluster.counters.took.observe(took);
         self.session.failed = self.relay.failed;
+        if self.relay.failed {
+            self.trace_failure(self.relay.code);
+        }
         if let Some(analysis) = job.asked.runs() {
             if !self.relay.failed {
                 self.session.has_done(analysis);
@@ -237,7 +244,9 @@ impl Client {
     fn take_over(&mut self, found: Found<MyConnector>, wants: Wants, waited: Duration) {
         let Found { lease, decision, node } = found;
         let because = decision.because;
-        *self.entry.last_route.lock() = Some(LastRoute { node, because, waited });
+        let route = LastRoute { node, because, waited };
+        *self.entry.last_route.lock() = Some(route);
+        self.trace_route(route);
         self.cluster.counters.routed(decision.because);
         lease.entry.client.store(self.entry.id, Ordering::Relaxed);
         self.entry.link.set(Target {

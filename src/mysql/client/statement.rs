@@ -36,7 +36,7 @@ fn handler(command: Command) -> &'static str {
 
 impl Client {
     /// The text of the packet at the front of the input.
-    fn text(&self, head: Head) -> &[u8] {
+    pub(super) fn text(&self, head: Head) -> &[u8] {
         &self.input[HEADER + 1..self.input.len().min(head.len)]
     }
 
@@ -274,6 +274,7 @@ impl Client {
         }
         self.relay.begin(None, job.head.sequence);
         (self.relay.failed, self.session.failed) = (true, true);
+        self.trace_failure(fault.code);
         Ok(())
     }
 }

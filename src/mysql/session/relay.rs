@@ -26,6 +26,8 @@ pub(in crate::mysql) struct Relay {
     pub(in crate::mysql) delivered: bool,
     /// The answer ended with an error.
     pub(in crate::mysql) failed: bool,
+    /// The number of that error.
+    pub(in crate::mysql) code: u16,
     /// A replica's refusal to write is kept from the client: the primary is asked next.
     pub(in crate::mysql) hides_refusal: bool,
     /// What was kept from it.
@@ -99,6 +101,9 @@ impl Relay {
             let Some(mut reply) = self.owed.take() else { break };
             let part = reply.take(packet.payload, packet.header.len)?;
             self.failed = part == Part::Error;
+            if let (true, [_, low, high, ..]) = (self.failed, packet.payload) {
+                self.code = u16::from_le_bytes([*low, *high]);
+            }
             if self.hides(&part, packet.payload) {
                 return Ok(at);
             }

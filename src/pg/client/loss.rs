@@ -112,6 +112,7 @@ impl Client {
     }
 
     fn say_refused(&mut self, refusal: &Refusal) {
+        self.trace_refused(refusal);
         refuse::put(&mut self.output, refusal, refuse::Severity::Error);
         if !self.skipping {
             wire::put_ready(&mut self.output, self.session.tx.status());

@@ -37,6 +37,9 @@ impl Client {
             self.define();
         }
         let (usage, started) = (self.batch.usage.clone(), Instant::now());
+        if self.cluster.tracer.is_on() {
+            self.trace_batch();
+        }
         if self.begun.is_some() {
             // Boxed: it is rare, and its state would make every idle client larger.
             Box::pin(self.leave_replica()).await;
@@ -263,6 +266,7 @@ impl Client {
         if let Some(usage) = &self.batch.usage {
             usage.retried();
         }
+        self.trace_retry();
         tracing::debug!(client = self.entry.id, ?ended, "a read is asked of another node");
         self.drop_server();
     }
@@ -318,7 +322,9 @@ impl Client {
         };
         let Found { lease, decision, node } = found;
         let because = decision.because;
-        *self.entry.last_route.lock() = Some(LastRoute { node, because, waited });
+        let route = LastRoute { node, because, waited };
+        *self.entry.last_route.lock() = Some(route);
+        self.trace_route(route);
         self.cluster.counters.routed(decision.because);
         let (server, key) = (lease.entry.id, lease.cancel.clone());
         lease.entry.client.store(self.entry.id, Ordering::Relaxed);

@@ -113,6 +113,10 @@ pub struct Session {
     pub tx: Tx,
     /// The running transaction, explicit or not, has failed.
     aborted: bool,
+    /// The code of the last error that the client got from a server.
+    pub fault: Option<[u8; 5]>,
+    /// Rows that statements returned or changed; `None`: they are not counted.
+    pub rows: Option<u64>,
     /// Why the server connection cannot go back; the first reason that came up.
     pub pin: Option<Pin>,
     /// What the next session must not find on the server.
@@ -159,6 +163,8 @@ impl Session {
             default_strings_differ: false,
             tx: Tx::Idle,
             aborted: false,
+            fault: None,
+            rows: None,
             pin,
             residue: None,
             hears: None,
@@ -259,7 +265,7 @@ impl Session {
     }
 
     /// The classifier reads texts as with `standard_conforming_strings = on`.
-    fn reads_strings_differently(&self) -> bool {
+    pub fn reads_strings_differently(&self) -> bool {
         match self.variables.current().get("standard_conforming_strings") {
             Some(value) => !matches!(&**value, "on" | "true" | "yes" | "1"),
             None => self.default_strings_differ,

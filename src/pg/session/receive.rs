@@ -161,6 +161,9 @@ impl Session {
             (Owed::Replay | Owed::Transaction, b'C' | b'T') => Ok(Passage::Swallow),
             (Owed::Query { analysis, step, .. }, b'C') => {
                 self.copying = false;
+                if let Some(rows) = &mut self.rows {
+                    *rows += rows_of(body);
+                }
                 let effect = analysis.steps.get(*step).cloned();
                 *step += 1;
                 if let Some(effect) = effect {
@@ -215,6 +218,9 @@ impl Session {
             }
             (Some(Owed::Execute { effect, undo }), b'C') => {
                 self.copying = false;
+                if let Some(rows) = &mut self.rows {
+                    *rows += rows_of(body);
+                }
                 let step = effect.as_ref().and_then(|a| a.steps.first()).cloned();
                 // It was planned in a transaction that had failed, and whose end came before it.
                 if undo.is_none() && matches!(step, Some(Step::DeallocateAll | Step::DiscardAll)) {
@@ -296,6 +302,7 @@ impl Session {
             return Ok(Passage::Swallow);
         }
         self.copying = false;
+        self.fault = Some(fault.code);
         self.doubt_what_failed(from.owed);
         let stale = matches!(from.owed.head(), Some(Owed::Stale));
         let duplicate = match from.owed.head() {
@@ -434,6 +441,13 @@ impl Incoming<'_> {
         };
         Desync::Unexpected { tag, awaited }
     }
+}
+
+/// The number at the end of a command's tag: `INSERT 0 5`.
+fn rows_of(body: &[u8]) -> u64 {
+    let tag = wire::cstr(body).map_or(body, |(tag, _)| tag);
+    let last = tag.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
+    std::str::from_utf8(last).ok().and_then(|digits| digits.parse().ok()).unwrap_or(0)
 }
 
 /// Their bodies matter, so they must be whole.

@@ -113,6 +113,13 @@ pub(super) fn shape(text: &[u8], modes: Modes, out: &mut Vec<u8>) -> Result<(), 
     Ok(())
 }
 
+/// The shape of `text` for people; `None` if it has none.
+pub fn printed_shape(text: &[u8], modes: Modes) -> Option<String> {
+    let mut out = Vec::with_capacity(text.len() + 1);
+    shape(text, modes, &mut out).ok()?;
+    Some(printable(&out))
+}
+
 /// A shape for people: a question mark for each literal.
 pub(super) fn printable(shape: &[u8]) -> String {
     let marked = |byte: &u8| if matches!(*byte, STRING | NUMBER) { b'?' } else { *byte };

@@ -33,4 +33,5 @@ pub use analysis::{
 };
 pub use classifier::Classifier;
 pub use functions::Dialect;
+pub use lexer::printed_shape;
 pub(super) use marks::has_shape;
