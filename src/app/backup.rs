@@ -1,16 +1,18 @@
 //! Backups, wired: the store, the servers and the monitor of one cluster.
 
 mod keeper;
+mod lookout;
+mod tester;
 
 pub(super) use keeper::Handle;
 
 use super::wire;
-use crate::backup::{self, Entry, Job, Progress, RunError, Store, StoreError};
+use crate::backup::{self, Entry, Job, Progress, Proof, RunError, Store, StoreError};
 use crate::config;
 use crate::monitor::{self, Member};
 use crate::net::tls::Authorities;
 use crate::pg::auth::scram::KeyCache;
-use crate::pg::backup::{PgSource, Reach};
+use crate::pg::backup::{PgSource, ProveError, Reach, prove};
 use crate::pg::connect::Node;
 use crate::pg::engine::Engine;
 use crate::pg::probe::PgProbe;
@@ -97,6 +99,11 @@ impl<'a> Kit<'a> {
             stop,
         };
         backup::run(&job).await
+    }
+
+    /// Restores a backup aside and tries it.
+    pub(super) async fn prove(&self, entry: &Entry) -> Result<Proof, ProveError> {
+        prove(&self.store, entry, &self.cluster.backup.test.trial()).await
     }
 
     /// The command by which a restored server fetches its log, without the names.

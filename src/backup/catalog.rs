@@ -1,6 +1,6 @@
 //! What is written down about a backup.
 
-use super::{BackupId, Segment};
+use super::{BackupId, Proof, Segment};
 use crate::topology::{Lsn, Timeline};
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -130,6 +130,8 @@ pub struct Listed {
     pub entry: Entry,
     /// Why it must not be deleted, in the words of whoever said so.
     pub held: Option<String>,
+    /// What the last test restore of it showed; `None`: there was none.
+    pub proof: Option<Proof>,
 }
 
 #[cfg(test)]

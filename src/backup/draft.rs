@@ -1,6 +1,6 @@
 //! A backup that is being written: objects go to the store while it is read, a few at a time.
 
-use super::store::{compress, sha256};
+use super::objects::{compress, sha256};
 use super::{Archive, BackupId, Contents, Piece, Progress, Store, StoreError, Throttle};
 use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
@@ -158,7 +158,7 @@ mod tests {
         let archive = writer.finish().await.unwrap();
         assert_eq!(archive.pieces.len(), 3);
         assert_eq!(archive.pieces.iter().map(|p| p.raw).sum::<u64>(), written.len() as u64);
-        let mut reader = PieceReader::start(&store, &id, archive.pieces.clone());
+        let mut reader = PieceReader::start(&store, &id, archive.pieces.clone(), &Arc::default());
         let read = tokio::task::spawn_blocking(move || {
             let mut all = Vec::new();
             reader.read_to_end(&mut all).map(|_| all)
@@ -166,7 +166,7 @@ mod tests {
         assert!(read.await.unwrap().unwrap() == written);
         // One that is gone in the middle is an error, not the end.
         store.delete(&format!("backups/{id}/{}", archive.pieces[1].key)).await.unwrap();
-        let mut reader = PieceReader::start(&store, &id, archive.pieces);
+        let mut reader = PieceReader::start(&store, &id, archive.pieces, &Arc::default());
         let read = tokio::task::spawn_blocking(move || reader.read_to_end(&mut Vec::new()));
         assert!(read.await.unwrap().unwrap_err().to_string().contains("has no backups/"));
         draft.discard().await;

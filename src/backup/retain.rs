@@ -160,7 +160,7 @@ mod tests {
             stored: 0,
             contents: none(),
         };
-        Listed { entry, held: None }
+        Listed { entry, held: None, proof: None }
     }
 
     fn daily_for(days: i64, now: Timestamp) -> Vec<Listed> {

@@ -1,6 +1,6 @@
 //! What an operator decides about backups.
 
-use super::Schedule;
+use super::{Hooks, Schedule};
 use std::time::Duration;
 
 /// Which nodes a backup may be taken from.
@@ -41,4 +41,7 @@ pub struct Settings {
     pub schedule: Option<Schedule>,
     /// Whether the log is archived.
     pub archive: bool,
+    /// How much may be lost at most, as time; `None`: nobody is told.
+    pub rpo: Option<Duration>,
+    pub hooks: Hooks,
 }

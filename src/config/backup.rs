@@ -2,6 +2,7 @@
 
 use super::choices::Engine;
 use super::cluster::{Cluster, DAY};
+use super::proof::{Hooks, Test};
 use super::reading::Reading;
 use super::schema::options;
 use super::values::{Complaint, Size, Value};
@@ -50,8 +51,16 @@ options! {
         /// archive_timeout on the servers bounds how long that takes. No server keeps log for the
         /// archive: wal_keep_size must bridge the time in which nobody can fetch it.
         key archive: bool = "true" => .restart();
+        /// How much may be lost at most when all servers are lost, as time: what was written must be in
+        /// the archive, or else in a backup, after so long. When it is not, the hooks are told. None:
+        /// nobody is.
+        key rpo: Option<Duration> => .example("15m").limits(1_000, YEAR).restart();
         /// How long backups are kept.
         key keep: Keep;
+        /// Test restores.
+        key test: Test;
+        /// Who is told when something goes wrong.
+        key hooks: Hooks;
     }
 }
 
@@ -83,6 +92,8 @@ impl Backup {
             level: self.compression,
             schedule: self.schedule(),
             archive: self.archive,
+            rpo: self.rpo,
+            hooks: self.hooks.settings(),
             keep: backup::Keep {
                 daily: self.keep.daily,
                 weekly: self.keep.weekly,
@@ -94,6 +105,11 @@ impl Backup {
 }
 
 impl Backup {
+    /// When the newest one is restored for a test; `None`: when somebody says so.
+    pub fn test_schedule(&self) -> Option<Schedule> {
+        self.test.schedule(&self.time_zone)
+    }
+
     fn schedule(&self) -> Option<Schedule> {
         // Both were read before, so both are good.
         Schedule::read(&self.schedule.as_ref()?.0, &self.time_zone.0, self.jitter).ok()
@@ -199,6 +215,7 @@ pub(super) fn check(path: &str, cluster: &Cluster, reading: &mut Reading<'_>) {
         reading.wrong(&store, "backups are not built yet for MySQL and MariaDB", Some(hint));
         return;
     }
+    backup.hooks.check(&format!("{path}.backup.hooks"), reading);
     if cluster.nodes.len() == 1 && backup.from == From::Replica {
         let hint = "set \"any\", or add a replica to nodes".to_string();
         let says = "no backup will be taken: there is no replica";

@@ -14,7 +14,7 @@ mod samples;
 mod shapes;
 mod stats;
 
-pub use backups::{Backup, BackupRun, Backups, LogArchive};
+pub use backups::{Backup, BackupProof, BackupRun, Backups, LogArchive};
 pub use catalogs::Catalog;
 pub use events::{Event, EventKind};
 pub use memory::Memory;

@@ -7,6 +7,7 @@ mod support;
 mod archive;
 mod broken;
 mod command;
+mod proof;
 mod restore;
 mod scene;
 mod schedule;
