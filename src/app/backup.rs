@@ -55,7 +55,7 @@ impl<'a> Kit<'a> {
         };
         let settings = cluster.backup.settings();
         let settings = settings.ok_or_else(|| Trouble::NoStore(name.to_owned()))?;
-        let store = Store::open(&settings.store)?;
+        let store = Store::open(&settings.store)?.with_keys(settings.keys.clone());
         Ok(Kit { name, cluster, settings, store })
     }
 
@@ -129,7 +129,7 @@ pub(super) fn start(
     for cluster in &engine.clusters {
         let Some(configured) = settings.clusters.get(&*cluster.name) else { continue };
         let Some(settings) = configured.backup.settings() else { continue };
-        let store = Store::open(&settings.store)?;
+        let store = Store::open(&settings.store)?.with_keys(settings.keys.clone());
         let published = cluster.monitor.published().clone();
         let watched = Watched { nodes: cluster.nodes.clone(), published };
         let of = (&cluster.name, configured);

@@ -54,6 +54,9 @@ pub struct Entry {
     /// Bytes of a segment of the log.
     pub segment: u64,
     pub tablespaces: Vec<Tablespace>,
+    /// Which of the operator's keys its objects are encrypted with; `None`: they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// Bytes as they were read from the server, the log included.
     pub raw: u64,
     /// Bytes as they are stored.

@@ -9,6 +9,7 @@
 //!
 //! [`choose`], [`retain`] and the names of objects are pure. A backup is there when its object in the
 //! catalogue is, which is written last, and only if nobody wrote it before.
+//! With keys everything but the catalogue is encrypted ([`Keyring`]).
 
 mod catalog;
 mod choose;
@@ -25,6 +26,7 @@ mod read;
 mod retain;
 mod run;
 mod schedule;
+mod seal;
 mod settings;
 mod store;
 mod throttle;
@@ -44,6 +46,7 @@ pub use read::PieceReader;
 pub use retain::{Plan, Reason, Verdict, retain};
 pub use run::{Copied, CopyError, Job, RunError, Source, run};
 pub use schedule::Schedule;
+pub use seal::{DataKey, Keyring, SealError, read_key};
 pub use settings::{From, Keep, Settings};
 pub use store::{Store, StoreError};
 pub use throttle::Throttle;

@@ -156,6 +156,7 @@ mod tests {
             end: point,
             segment: 16 << 20,
             tablespaces: Vec::new(),
+            key: None,
             raw: 0,
             stored: 0,
             contents: none(),

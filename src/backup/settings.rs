@@ -1,6 +1,7 @@
 //! What an operator decides about backups.
 
-use super::{Hooks, Schedule};
+use super::{Hooks, Keyring, Schedule};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Which nodes a backup may be taken from.
@@ -42,6 +43,8 @@ pub struct Settings {
     /// Whether the log is archived.
     pub archive: bool,
     /// How much may be lost at most, as time; `None`: nobody is told.
+    /// None: nothing is encrypted.
+    pub keys: Arc<Keyring>,
     pub rpo: Option<Duration>,
     pub hooks: Hooks,
 }

@@ -9,7 +9,7 @@
 //! wal/<file>.zst                  the archive of the log
 //! ```
 
-use super::{BackupId, Entry, Listed, Proof};
+use super::{BackupId, Entry, Keyring, Listed, Proof, SealError};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
@@ -37,6 +37,8 @@ pub enum StoreError {
     Exists { url: String, name: String },
     #[error("{name} in the store {url} is damaged: {cause}")]
     Damaged { url: String, name: String, cause: String },
+    #[error("{name} in the store {url}: {cause}")]
+    Sealed { url: String, name: String, cause: SealError },
     #[error(
         "the store {url} is that of database system {theirs}, not of {ours}\nhint: each cluster \
          needs a store of its own; change the last part of clusters.NAME.backup.store"
@@ -51,6 +53,7 @@ pub struct Store {
     prefix: Path,
     /// As configured.
     url: Arc<str>,
+    keys: Arc<Keyring>,
 }
 
 /// Whose backups they are.
@@ -77,14 +80,24 @@ impl Store {
             let local = LocalFileSystem::new_with_prefix(&path);
             let local = local.map_err(|error| wrong(error.to_string()))?.with_fsync(true);
             let inner = Arc::new(local.with_automatic_cleanup(true));
-            return Ok(Store { inner, prefix: Path::default(), url: url.into() });
+            let keys = Arc::default();
+            return Ok(Store { inner, prefix: Path::default(), url: url.into(), keys });
         }
         // The HTTP client knows no other way to choose it; whoever was first chose the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let known = std::env::vars().map(|(name, value)| (name.to_ascii_lowercase(), value));
         let opened = object_store::parse_url_opts(&parsed, known);
         let (inner, prefix) = opened.map_err(|error| wrong(error.to_string()))?;
-        Ok(Store { inner: inner.into(), prefix, url: url.into() })
+        Ok(Store { inner: inner.into(), prefix, url: url.into(), keys: Arc::default() })
+    }
+
+    /// Encrypts and decrypts by these keys.
+    pub fn with_keys(self, keys: Arc<Keyring>) -> Store {
+        Store { keys, ..self }
+    }
+
+    pub(super) fn keys(&self) -> &Arc<Keyring> {
+        &self.keys
     }
 
     pub fn url(&self) -> &str {
@@ -109,6 +122,10 @@ impl Store {
     pub(super) fn damaged(&self, name: &str, cause: impl ToString) -> StoreError {
         let (url, name) = (self.url.to_string(), name.to_owned());
         StoreError::Damaged { url, name, cause: cause.to_string() }
+    }
+
+    pub(super) fn sealed(&self, name: &str, cause: SealError) -> StoreError {
+        StoreError::Sealed { url: self.url.to_string(), name: name.to_owned(), cause }
     }
 
     /// A task that wrote to it was stopped.

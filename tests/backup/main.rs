@@ -9,5 +9,7 @@ mod broken;
 mod command;
 mod proof;
 mod restore;
+mod rounds;
 mod scene;
 mod schedule;
+mod sealed;

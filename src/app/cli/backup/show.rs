@@ -84,6 +84,9 @@ pub(super) async fn show(config: Config, named: &Named) -> Result<Answer, Failed
         let line = format!("tablespace {} was at {}\n", tablespace.oid, tablespace.location);
         words.push_str(&line);
     }
+    if let Some(key) = &entry.key {
+        words.push_str(&format!("encrypted with key {key}\n"));
+    }
     if let Some(proof) = &proof {
         words.push_str(&format!("test      {}\n", proof.words().join("\n          ")));
     }
