@@ -79,9 +79,9 @@ async fn what_comes_back_is_what_was_acknowledged() {
 /// Answers with how many backups failed before one was there.
 async fn play(seed: u64, trouble: Trouble) -> u64 {
     let mut dice = Dice::new(seed);
-    let builder = filled(200 + dice.below(3_000) as u32).replicas(2);
+    let builder = filled(200 + dice.below(800) as u32).replicas(2);
     // Every other round is encrypted.
-    let sealed = seed % 2 == 0;
+    let sealed = seed.is_multiple_of(2);
     let mut scene = scene(builder, "").await;
     let key = scene.place("key");
     std::fs::write(&key, format!("{seed:064x}\n")).unwrap();
@@ -89,7 +89,7 @@ async fn play(seed: u64, trouble: Trouble) -> u64 {
         true => format!("keys = [{{ key_file = \"{}\" }}]\n", key.display()),
         false => String::new(),
     };
-    scene.reconfigure(&format!("{keys}max_rate = \"8MiB\"\n"));
+    scene.reconfigure(&format!("{keys}max_rate = \"16MiB\"\n"));
     let running = archiving(&scene, &keys).await;
     let mut round = Round { scene, running, keys, dice, primary: 0, acks: Vec::new() };
     round.write(BEFORE).await;
