@@ -4,11 +4,12 @@ SEEDS ?= 10000
 FROM ?= 0
 READS ?= 10000000
 RUNS ?= 10
+ROUNDS ?= 100
 # Servers are made and removed by the hundred, each a thousand files: in memory where there is room.
 # A disk's file system looks at each file that has just gone before it makes the next.
 ROOMY = [ "$$(df --output=avail -k /dev/shm | tail -1)" -gt 6000000 ] 2>/dev/null
-test differ leaks: export TMPDIR := $(shell $(ROOMY) && echo /dev/shm || echo "$${TMPDIR:-/tmp}")
-.PHONY: help setup demo release test bench suites fuzz soak differ staleness leaks failover misroute misroute-mariadb browser audit
+test differ leaks backup-rounds: export TMPDIR := $(shell $(ROOMY) && echo /dev/shm || echo "$${TMPDIR:-/tmp}")
+.PHONY: help setup demo release test bench suites fuzz soak differ staleness leaks failover misroute misroute-mariadb backup-rounds browser audit
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
 demo: release ## three PostgreSQL servers, the proxy, a workload, a live view (CHECK=1: scripted, no terminal)
@@ -41,6 +42,8 @@ leaks: setup ## 200 clients with states of their own on 5 servers for SECONDS (6
 failover: setup ## RUNS (10) of each failover and switchover under load: how long writes stand still
 	TIDEGATE_TEST_RUNS=$(RUNS) cargo test --release --locked --test failover -- --nocapture --test-threads=1 \
 	  automatic:: planned::
+backup-rounds: setup ## ROUNDS (100) of workload, backup, kills and restore: what comes back was acknowledged
+	TIDEGATE_TEST_ROUNDS=$(ROUNDS) cargo test --locked --workspace --test backup rounds -- --nocapture
 misroute-mariadb: setup ## all statements of MariaDB's test suite, judged by real servers
 	@tests/setup mariadb-test-data
 	TIDEGATE_TEST_STRIDE=1 cargo test --locked --test misroute_mariadb -- --nocapture

@@ -132,6 +132,9 @@ fn an_agent_that_everyone_could_order_about_is_refused() {
     assert!(problems.contains("lease = \"1s\": must be 0s or at least 3s"), "{problems}");
 }
 
+/// A key for backups.
+const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n";
+
 #[test]
 fn every_example_of_the_reference_is_a_real_option() {
     let uncommented: String = config::reference()
@@ -144,7 +147,11 @@ fn every_example_of_the_reference_is_a_real_option() {
         &uncommented,
         "config/reference.toml",
         &Invented {
-            files: BTreeMap::from([("/etc/tidegate/userlist.txt", "\"other\" \"secret\"")]),
+            files: BTreeMap::from([
+                ("/etc/tidegate/userlist.txt", "\"other\" \"secret\""),
+                ("/run/secrets/backup-webhook", "https://example.com/hook\n"),
+                ("/etc/tidegate/backup.key", KEY),
+            ]),
             ..any_file()
         },
     );
@@ -249,6 +256,21 @@ const BAD: &[(&str, &str)] = &[
         "backup.schedule = \"0 3 * *\"",
         r#"tidegate.toml:5: clusters.orders.backup.schedule = "0 3 * *": must be a cron pattern such as "0 3 * * *"
   hint: Invalid pattern: Pattern must have between 5 and 7 fields."#,
+    ),
+    (
+        "backup = { store = \"s3://x/y\", from = \"any\", hooks = { webhook_file = \"hook\" } }",
+        r#"tidegate.toml:5: clusters.orders.backup.hooks.webhook: holds no URL of the web
+  hint: such as https://example.com/hook; its text is not shown here"#,
+    ),
+    (
+        "backup = { store = \"s3://x/y\", from = \"any\", keys = [{ key_file = \"key\" }] }",
+        r#"tidegate.toml:5: clusters.orders.backup.keys[0] = {…}: is no key of 64 hexadecimal digits
+  hint: key_file = "/etc/tidegate/backup.key", made by: openssl rand -hex 32"#,
+    ),
+    (
+        "backup.test.settings = [\"work_mem\"]",
+        r#"tidegate.toml:5: clusters.orders.backup.test.settings = […]: must be a list of settings such as ["work_mem=64MB"]
+  hint: leave it out for the default, []"#,
     ),
     (
         "engine = \"mariadb\"\nbackup.store = \"file:///srv/x\"",

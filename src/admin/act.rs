@@ -78,6 +78,11 @@ pub(super) const ACTIONS: &[Action] = &[
         usage: "BACKUP <cluster>",
         help: "take a backup now; answers when it is there",
     },
+    Action {
+        name: "TEST",
+        usage: "TEST BACKUP <cluster>",
+        help: "restore the newest backup aside and try it; answers when that is done",
+    },
     Action { name: "SHUTDOWN", usage: "SHUTDOWN", help: "drain, then stop the proxy" },
 ];
 
@@ -149,11 +154,9 @@ pub(super) async fn act(command: &Command, control: &dyn Control) -> Result<Opti
                 |why| Failure::error(NOT_NOW, why).hint("SHOW TERM and SHOW NODES tell more.");
             Done { tag: tag(wanted), notices: lines.map_err(refused)? }
         }
-        Command::Backup(cluster) => {
+        Command::Backup(cluster) | Command::TestBackup(cluster) => {
             known(Some(cluster), control)?;
-            let refused =
-                |why| Failure::error(NOT_NOW, why).hint("SHOW BACKUPS and SHOW NODES tell more.");
-            Done { tag: "BACKUP", notices: control.backup(cluster).await.map_err(refused)? }
+            backup(command, cluster, control).await?
         }
         Command::Shutdown => {
             control.shutdown();
@@ -163,6 +166,16 @@ pub(super) async fn act(command: &Command, control: &dyn Control) -> Result<Opti
         Command::Show(..) | Command::Begin | Command::End(_) => return Ok(None),
     };
     Ok(Some(done))
+}
+
+/// Takes a backup of a cluster, or tests the newest one.
+async fn backup(command: &Command, cluster: &str, control: &dyn Control) -> Result<Done, Failure> {
+    let (tag, done) = match command {
+        Command::TestBackup(_) => ("TEST", control.test_backup(cluster).await),
+        _ => ("BACKUP", control.backup(cluster).await),
+    };
+    let refused = |why| Failure::error(NOT_NOW, why).hint("SHOW BACKUPS and SHOW NODES tell more.");
+    Ok(Done { tag, notices: done.map_err(refused)? })
 }
 
 pub(super) fn tag(wanted: &Wanted) -> &'static str {

@@ -27,6 +27,8 @@ pub(super) enum Command {
     Reign(String, Wanted, bool),
     /// Take a backup of this cluster.
     Backup(String),
+    /// Restore the newest backup of this cluster for a test.
+    TestBackup(String),
     Shutdown,
     /// Drivers wrap whatever they do in a transaction: nothing to do, and no reason to fail.
     Begin,
@@ -54,6 +56,7 @@ impl fmt::Display for Command {
             Command::Drain(cluster, node, false) => write!(f, "UNDRAIN {cluster}.{node}"),
             Command::Set(key, value) => write!(f, "SET {key} = {value}"),
             Command::Backup(cluster) => write!(f, "BACKUP {cluster}"),
+            Command::TestBackup(cluster) => write!(f, "TEST BACKUP {cluster}"),
             Command::Kill(client) => write!(f, "KILL {client}"),
             Command::Reign(cluster, wanted, dry) => super::reign::write(f, cluster, wanted, *dry),
             Command::Shutdown => f.write_str("SHUTDOWN"),
@@ -133,6 +136,7 @@ fn command(words: &[Word]) -> Result<Command, Failure> {
             super::reign::parse(words, &keywords)
         }
         ["BACKUP", _] => Ok(Command::Backup(words[1].text.clone())),
+        ["TEST", "BACKUP", _] => Ok(Command::TestBackup(words[2].text.clone())),
         ["SHUTDOWN"] => Ok(Command::Shutdown),
         ["BEGIN", ..] | ["START", "TRANSACTION", ..] => Ok(Command::Begin),
         ["COMMIT", ..] | ["END", ..] => Ok(Command::End("COMMIT")),

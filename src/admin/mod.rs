@@ -88,6 +88,8 @@ pub trait Control: Send + Sync + 'static {
     fn reign<'a>(&'a self, cluster: &'a str, wanted: Wanted, dry: bool) -> BoxFuture<'a, Answer>;
     /// Takes a backup of a cluster; resolves when it is there. The answer's lines are for people.
     fn backup<'a>(&'a self, cluster: &'a str) -> BoxFuture<'a, Answer>;
+    /// Restores the newest backup of a cluster for a test; resolves when that is done.
+    fn test_backup<'a>(&'a self, cluster: &'a str) -> BoxFuture<'a, Answer>;
     /// Closes the connection of a client; false when there is no such client.
     fn kill(&self, client: u64) -> bool;
     /// Starts to drain; returns at once.

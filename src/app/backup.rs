@@ -1,16 +1,18 @@
 //! Backups, wired: the store, the servers and the monitor of one cluster.
 
 mod keeper;
+mod lookout;
+mod tester;
 
 pub(super) use keeper::Handle;
 
 use super::wire;
-use crate::backup::{self, Entry, Job, Progress, RunError, Store, StoreError};
+use crate::backup::{self, Entry, Job, Progress, Proof, RunError, Store, StoreError};
 use crate::config;
 use crate::monitor::{self, Member};
 use crate::net::tls::Authorities;
 use crate::pg::auth::scram::KeyCache;
-use crate::pg::backup::{PgSource, Reach};
+use crate::pg::backup::{PgSource, ProveError, Reach, prove};
 use crate::pg::connect::Node;
 use crate::pg::engine::Engine;
 use crate::pg::probe::PgProbe;
@@ -53,7 +55,7 @@ impl<'a> Kit<'a> {
         };
         let settings = cluster.backup.settings();
         let settings = settings.ok_or_else(|| Trouble::NoStore(name.to_owned()))?;
-        let store = Store::open(&settings.store)?;
+        let store = Store::open(&settings.store)?.with_keys(settings.keys.clone());
         Ok(Kit { name, cluster, settings, store })
     }
 
@@ -99,6 +101,11 @@ impl<'a> Kit<'a> {
         backup::run(&job).await
     }
 
+    /// Restores a backup aside and tries it.
+    pub(super) async fn prove(&self, entry: &Entry) -> Result<Proof, ProveError> {
+        prove(&self.store, entry, &self.cluster.backup.test.trial()).await
+    }
+
     /// The command by which a restored server fetches its log, without the names.
     pub(super) fn fetch_command(&self, config: &Path) -> std::io::Result<Vec<String>> {
         let program = std::env::current_exe()?;
@@ -122,7 +129,7 @@ pub(super) fn start(
     for cluster in &engine.clusters {
         let Some(configured) = settings.clusters.get(&*cluster.name) else { continue };
         let Some(settings) = configured.backup.settings() else { continue };
-        let store = Store::open(&settings.store)?;
+        let store = Store::open(&settings.store)?.with_keys(settings.keys.clone());
         let published = cluster.monitor.published().clone();
         let watched = Watched { nodes: cluster.nodes.clone(), published };
         let of = (&cluster.name, configured);

@@ -1,6 +1,6 @@
 //! What the console can do, done.
 
-use super::backup::Keepers;
+use super::backup::{self, Keepers};
 use super::reign::Reigns;
 use super::{picture, wire};
 use crate::admin::{self, Control, Reloaded};
@@ -105,6 +105,13 @@ impl Console {
         let both = futures_util::future::join(self.engine.drain(within), self.mysql.drain(within));
         let (postgres, mysql) = both.await;
         postgres + mysql
+    }
+
+    /// Of the backups of a cluster.
+    fn keeper(&self, cluster: &str) -> Result<&backup::Handle, String> {
+        self.clusters(Some(cluster))?;
+        let keeper = self.backups.get(cluster);
+        keeper.ok_or_else(|| format!("clusters.{cluster}.backup has no store"))
     }
 
     fn clusters(&self, name: Option<&str>) -> Result<Vec<Either>, String> {
@@ -395,13 +402,11 @@ impl Control for Console {
     }
 
     fn backup<'a>(&'a self, cluster: &'a str) -> BoxFuture<'a, Answer> {
-        Box::pin(async move {
-            self.clusters(Some(cluster))?;
-            match self.backups.get(cluster) {
-                Some(keeper) => keeper.backup().await,
-                None => Err(format!("clusters.{cluster}.backup has no store")),
-            }
-        })
+        Box::pin(async move { self.keeper(cluster)?.backup().await })
+    }
+
+    fn test_backup<'a>(&'a self, cluster: &'a str) -> BoxFuture<'a, Answer> {
+        Box::pin(async move { self.keeper(cluster)?.test().await })
     }
 
     fn kill(&self, client: u64) -> bool {

@@ -1,6 +1,6 @@
 //! What is written down about a backup.
 
-use super::{BackupId, Segment};
+use super::{BackupId, Proof, Segment};
 use crate::topology::{Lsn, Timeline};
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -54,6 +54,9 @@ pub struct Entry {
     /// Bytes of a segment of the log.
     pub segment: u64,
     pub tablespaces: Vec<Tablespace>,
+    /// Which of the operator's keys its objects are encrypted with; `None`: they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// Bytes as they were read from the server, the log included.
     pub raw: u64,
     /// Bytes as they are stored.
@@ -130,6 +133,8 @@ pub struct Listed {
     pub entry: Entry,
     /// Why it must not be deleted, in the words of whoever said so.
     pub held: Option<String>,
+    /// What the last test restore of it showed; `None`: there was none.
+    pub proof: Option<Proof>,
 }
 
 #[cfg(test)]

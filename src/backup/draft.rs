@@ -1,7 +1,7 @@
 //! A backup that is being written: objects go to the store while it is read, a few at a time.
 
-use super::store::{compress, sha256};
-use super::{Archive, BackupId, Contents, Piece, Progress, Store, StoreError, Throttle};
+use super::objects::folder;
+use super::{Archive, BackupId, Contents, DataKey, Piece, Progress, Store, StoreError, Throttle};
 use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -19,15 +19,13 @@ pub struct Draft {
     pub store: Store,
     pub id: BackupId,
     pub(super) level: u32,
+    /// `None`: nothing is encrypted.
+    pub(super) key: Option<Arc<DataKey>>,
     pub throttle: Arc<Throttle>,
     pub progress: Arc<Progress>,
 }
 
 impl Draft {
-    fn folder(&self) -> String {
-        format!("backups/{}", self.id)
-    }
-
     /// Starts an archive.
     pub fn archive(&self, name: &str) -> ArchiveWriter {
         ArchiveWriter {
@@ -44,13 +42,10 @@ impl Draft {
     pub async fn object(&self, key: &str, bytes: Bytes) -> Result<Piece, StoreError> {
         let key = format!("{key}.zst");
         let raw = bytes.len() as u64;
-        let name = format!("{}/{key}", self.folder());
-        let packed = compress(bytes, self.level).await.map_err(|cause| StoreError::Damaged {
-            url: self.store.url().into(),
-            name: name.clone(),
-            cause,
-        })?;
-        let (stored, sha256) = (packed.len(), sha256(&packed));
+        let name = format!("{}/{key}", folder(&self.id));
+        let how = (self.level, self.key.clone());
+        let (packed, sha256) = self.store.pack(&name, bytes, how).await?;
+        let stored = packed.len();
         self.store.put(&name, packed).await?;
         self.progress.add_stored(stored);
         Ok(Piece { key, raw, stored: stored as u64, sha256 })
@@ -68,7 +63,7 @@ impl Draft {
         if !matches!(self.store.entry(&self.id).await, Err(StoreError::Missing { .. })) {
             return;
         }
-        if let Err(error) = self.store.delete_all(&self.folder()).await {
+        if let Err(error) = self.store.delete_all(&folder(&self.id)).await {
             tracing::warn!(backup = %self.id, %error, "left behind in the store");
         }
     }
@@ -147,7 +142,8 @@ mod tests {
         let store = Store::open(&format!("file://{}", folder.path().display())).unwrap();
         let id = BackupId::at(jiff::Timestamp::UNIX_EPOCH);
         let (throttle, progress) = (Arc::default(), Arc::<Progress>::default());
-        let draft = Draft { store: store.clone(), id: id.clone(), level: 1, throttle, progress };
+        let draft =
+            Draft { store: store.clone(), id: id.clone(), level: 1, key: None, throttle, progress };
         let mut writer = draft.archive("base");
         let mut written = Vec::new();
         for n in 0..700_u32 {
@@ -158,7 +154,7 @@ mod tests {
         let archive = writer.finish().await.unwrap();
         assert_eq!(archive.pieces.len(), 3);
         assert_eq!(archive.pieces.iter().map(|p| p.raw).sum::<u64>(), written.len() as u64);
-        let mut reader = PieceReader::start(&store, &id, archive.pieces.clone());
+        let mut reader = PieceReader::start(&store, &id, archive.pieces.clone(), &Arc::default());
         let read = tokio::task::spawn_blocking(move || {
             let mut all = Vec::new();
             reader.read_to_end(&mut all).map(|_| all)
@@ -166,7 +162,7 @@ mod tests {
         assert!(read.await.unwrap().unwrap() == written);
         // One that is gone in the middle is an error, not the end.
         store.delete(&format!("backups/{id}/{}", archive.pieces[1].key)).await.unwrap();
-        let mut reader = PieceReader::start(&store, &id, archive.pieces);
+        let mut reader = PieceReader::start(&store, &id, archive.pieces, &Arc::default());
         let read = tokio::task::spawn_blocking(move || reader.read_to_end(&mut Vec::new()));
         assert!(read.await.unwrap().unwrap_err().to_string().contains("has no backups/"));
         draft.discard().await;

@@ -1,9 +1,10 @@
 //! Reads a stored archive back, piece by piece, for code that blocks.
 
-use super::{BackupId, Piece, Store, StoreError};
+use super::{BackupId, Piece, Store, StoreError, Throttle};
 use bytes::{Buf, Bytes};
 use futures_util::StreamExt;
 use std::io::{self, Read};
+use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// Pieces that are fetched ahead.
@@ -19,14 +20,23 @@ pub struct PieceReader {
 
 impl PieceReader {
     /// Must be called inside of the runtime that is to fetch. Ends with the reader.
-    pub fn start(store: &Store, id: &BackupId, pieces: Vec<Piece>) -> PieceReader {
+    pub fn start(
+        store: &Store,
+        id: &BackupId,
+        pieces: Vec<Piece>,
+        throttle: &Arc<Throttle>,
+    ) -> PieceReader {
         let (send, receive) = mpsc::channel(1);
         let (store, id) = (store.clone(), id.clone());
+        let throttle = throttle.clone();
         let left = pieces.iter().map(|piece| piece.raw).sum();
         tokio::spawn(async move {
             let fetch = pieces.into_iter().map(|piece| {
-                let (store, id) = (store.clone(), id.clone());
-                async move { store.piece(&id, &piece).await }
+                let (store, id, throttle) = (store.clone(), id.clone(), throttle.clone());
+                async move {
+                    throttle.admit(usize::try_from(piece.raw).unwrap_or(usize::MAX)).await;
+                    store.piece(&id, &piece).await
+                }
             });
             let mut fetched = futures_util::stream::iter(fetch).buffered(AHEAD);
             while let Some(piece) = fetched.next().await {

@@ -156,11 +156,12 @@ mod tests {
             end: point,
             segment: 16 << 20,
             tablespaces: Vec::new(),
+            key: None,
             raw: 0,
             stored: 0,
             contents: none(),
         };
-        Listed { entry, held: None }
+        Listed { entry, held: None, proof: None }
     }
 
     fn daily_for(days: i64, now: Timestamp) -> Vec<Listed> {

@@ -1,5 +1,6 @@
 //! One backup, from the choice of its node to its object in the catalogue.
 
+use super::objects::folder;
 use super::{
     BackupId, Choice, Contents, Draft, Entry, NoNode, Point, Progress, Settings, Store, StoreError,
     Tablespace, Throttle, Wishes, choose, watch_lag,
@@ -142,9 +143,11 @@ async fn pick<S: Source>(job: &Job<'_, S>, tried: NodeSet) -> Result<Choice, NoN
 async fn attempt<S: Source>(job: &Job<'_, S>, choice: &Choice) -> Result<Entry, CopyError> {
     job.store.claim(job.source.system(choice.node).await?).await?;
     let started = Timestamp::now();
+    let id = claim_id(job.store).await?;
     let draft = Draft {
         store: job.store.clone(),
-        id: claim_id(job.store).await?,
+        key: job.store.data_key(&folder(&id))?,
+        id,
         level: job.settings.level,
         throttle: Arc::new(Throttle::new(job.settings.max_rate)),
         progress: job.progress.clone(),
@@ -208,6 +211,7 @@ async fn finish(
         end: copied.end,
         segment: copied.segment,
         tablespaces: copied.tablespaces,
+        key: draft.key.as_ref().map(|key| key.id().to_owned()),
         raw: objects().map(|piece| piece.raw).sum(),
         stored: objects().map(|piece| piece.stored).sum(),
         contents,

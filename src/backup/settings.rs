@@ -1,6 +1,7 @@
 //! What an operator decides about backups.
 
-use super::Schedule;
+use super::{Hooks, Keyring, Schedule};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Which nodes a backup may be taken from.
@@ -41,4 +42,9 @@ pub struct Settings {
     pub schedule: Option<Schedule>,
     /// Whether the log is archived.
     pub archive: bool,
+    /// How much may be lost at most, as time; `None`: nobody is told.
+    /// None: nothing is encrypted.
+    pub keys: Arc<Keyring>,
+    pub rpo: Option<Duration>,
+    pub hooks: Hooks,
 }

@@ -9,17 +9,15 @@
 //! wal/<file>.zst                  the archive of the log
 //! ```
 
-use super::{BackupId, Contents, Entry, Listed, Piece};
+use super::{BackupId, Entry, Keyring, Listed, Proof, SealError};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
-use ring::digest::{SHA256, digest};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::fmt::Write;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
@@ -39,6 +37,8 @@ pub enum StoreError {
     Exists { url: String, name: String },
     #[error("{name} in the store {url} is damaged: {cause}")]
     Damaged { url: String, name: String, cause: String },
+    #[error("{name} in the store {url}: {cause}")]
+    Sealed { url: String, name: String, cause: SealError },
     #[error(
         "the store {url} is that of database system {theirs}, not of {ours}\nhint: each cluster \
          needs a store of its own; change the last part of clusters.NAME.backup.store"
@@ -53,6 +53,7 @@ pub struct Store {
     prefix: Path,
     /// As configured.
     url: Arc<str>,
+    keys: Arc<Keyring>,
 }
 
 /// Whose backups they are.
@@ -60,9 +61,6 @@ pub struct Store {
 struct Owner {
     system: u64,
 }
-
-/// What zstd may make of an object of ours, at most.
-const LARGEST: usize = 1 << 30;
 
 impl Store {
     /// Opens `file:///path`, `s3://bucket/path`, `gs://…` or `az://…`. The cloud's credentials come
@@ -82,14 +80,24 @@ impl Store {
             let local = LocalFileSystem::new_with_prefix(&path);
             let local = local.map_err(|error| wrong(error.to_string()))?.with_fsync(true);
             let inner = Arc::new(local.with_automatic_cleanup(true));
-            return Ok(Store { inner, prefix: Path::default(), url: url.into() });
+            let keys = Arc::default();
+            return Ok(Store { inner, prefix: Path::default(), url: url.into(), keys });
         }
         // The HTTP client knows no other way to choose it; whoever was first chose the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let known = std::env::vars().map(|(name, value)| (name.to_ascii_lowercase(), value));
         let opened = object_store::parse_url_opts(&parsed, known);
         let (inner, prefix) = opened.map_err(|error| wrong(error.to_string()))?;
-        Ok(Store { inner: inner.into(), prefix, url: url.into() })
+        Ok(Store { inner: inner.into(), prefix, url: url.into(), keys: Arc::default() })
+    }
+
+    /// Encrypts and decrypts by these keys.
+    pub fn with_keys(self, keys: Arc<Keyring>) -> Store {
+        Store { keys, ..self }
+    }
+
+    pub(super) fn keys(&self) -> &Arc<Keyring> {
+        &self.keys
     }
 
     pub fn url(&self) -> &str {
@@ -111,9 +119,13 @@ impl Store {
         }
     }
 
-    fn damaged(&self, name: &str, cause: impl ToString) -> StoreError {
+    pub(super) fn damaged(&self, name: &str, cause: impl ToString) -> StoreError {
         let (url, name) = (self.url.to_string(), name.to_owned());
         StoreError::Damaged { url, name, cause: cause.to_string() }
+    }
+
+    pub(super) fn sealed(&self, name: &str, cause: SealError) -> StoreError {
+        StoreError::Sealed { url: self.url.to_string(), name: name.to_owned(), cause }
     }
 
     /// A task that wrote to it was stopped.
@@ -186,7 +198,7 @@ impl Store {
         Ok(())
     }
 
-    async fn json<T: DeserializeOwned>(&self, name: &str) -> Result<T, StoreError> {
+    pub(super) async fn json<T: DeserializeOwned>(&self, name: &str) -> Result<T, StoreError> {
         let bytes = self.get(name).await?;
         serde_json::from_slice(&bytes).map_err(|error| self.damaged(name, error))
     }
@@ -237,19 +249,27 @@ impl Store {
         let ids: Vec<BackupId> = names.iter().filter_map(|(name, _)| id(name)).collect();
         let held: Vec<String> =
             self.list("holds").await?.into_iter().map(|(name, _)| name).collect();
-        let asked: Vec<_> =
-            ids.iter().map(|id| self.listed(id, held.contains(&hold(id)))).collect();
+        let mut proofs = self.proofs().await?;
+        let asked = ids.iter().map(|id| {
+            let (held, proof) = (held.contains(&hold(id)), proofs.remove(id));
+            self.listed(id, held, proof)
+        });
         futures_util::future::try_join_all(asked).await
     }
 
-    async fn listed(&self, id: &BackupId, held: bool) -> Result<Listed, StoreError> {
+    async fn listed(
+        &self,
+        id: &BackupId,
+        held: bool,
+        proof: Option<Proof>,
+    ) -> Result<Listed, StoreError> {
         let entry = self.entry(id).await?;
         let held = match held {
             true => Some(self.get(&hold(id)).await?),
             false => None,
         };
         let held = held.map(|text| String::from_utf8_lossy(&text).into_owned());
-        Ok(Listed { entry, held })
+        Ok(Listed { entry, held, proof })
     }
 
     /// Keeps a backup from being deleted, or no longer.
@@ -260,112 +280,10 @@ impl Store {
             None => self.delete(&hold(id)).await,
         }
     }
-
-    /// An object of a backup, checked and uncompressed.
-    pub async fn piece(&self, id: &BackupId, piece: &Piece) -> Result<Bytes, StoreError> {
-        let name = format!("backups/{id}/{}", piece.key);
-        let bytes = self.get(&name).await?;
-        if sha256(&bytes) != piece.sha256 {
-            return Err(self.damaged(&name, "its checksum is another one"));
-        }
-        let raw = usize::try_from(piece.raw).unwrap_or(usize::MAX);
-        let plain = self.uncompress(&name, bytes, raw).await?;
-        match plain.len() == raw {
-            true => Ok(plain),
-            false => Err(self.damaged(&name, format!("{} bytes instead of {raw}", plain.len()))),
-        }
-    }
-
-    async fn uncompress(
-        &self,
-        name: &str,
-        bytes: Bytes,
-        limit: usize,
-    ) -> Result<Bytes, StoreError> {
-        let limit = limit.min(LARGEST);
-        let work = move || zstd::bulk::decompress(&bytes, limit);
-        match tokio::task::spawn_blocking(work).await {
-            Ok(Ok(plain)) => Ok(plain.into()),
-            Ok(Err(error)) => Err(self.damaged(name, error)),
-            Err(error) => Err(self.damaged(name, error)),
-        }
-    }
-
-    pub async fn contents(&self, entry: &Entry) -> Result<Contents, StoreError> {
-        let bytes = self.piece(&entry.id, &entry.contents).await?;
-        let name = format!("backups/{}/{}", entry.id, entry.contents.key);
-        serde_json::from_slice(&bytes).map_err(|error| self.damaged(&name, error))
-    }
-
-    /// A file of the archive of the log; zstd's own checksum is in it.
-    pub async fn log_file(&self, file: &str) -> Result<Bytes, StoreError> {
-        let name = log_name(file);
-        let bytes = self.get(&name).await?;
-        self.uncompress(&name, bytes, LARGEST).await
-    }
-
-    /// Puts a file into the archive of the log. One that is there already must be the same.
-    pub async fn put_log_file(
-        &self,
-        file: &str,
-        bytes: Bytes,
-        level: u32,
-    ) -> Result<u64, StoreError> {
-        let name = log_name(file);
-        let packed = compress(bytes.clone(), level).await;
-        let packed = packed.map_err(|cause| self.damaged(&name, cause))?;
-        let stored = packed.len() as u64;
-        match self.create(&name, packed).await {
-            Err(StoreError::Exists { .. }) => {}
-            done => return done.map(|()| stored),
-        }
-        match self.log_file(file).await? == bytes {
-            true => Ok(stored),
-            false => Err(self.damaged(&name, "the server has another file of this name")),
-        }
-    }
-
-    /// Names of the files in the archive of the log, in their order.
-    pub async fn log_files(&self) -> Result<Vec<String>, StoreError> {
-        let names = self.list("wal").await?;
-        let file = |(name, _): &(String, Timestamp)| {
-            name.strip_prefix("wal/").and_then(|file| file.strip_suffix(".zst")).map(str::to_owned)
-        };
-        Ok(names.iter().filter_map(file).collect())
-    }
-
-    pub async fn delete_log_file(&self, file: &str) -> Result<(), StoreError> {
-        self.delete(&log_name(file)).await
-    }
 }
 
 fn hold(id: &BackupId) -> String {
     format!("holds/{id}.txt")
-}
-
-fn log_name(file: &str) -> String {
-    format!("wal/{file}.zst")
-}
-
-/// One frame of zstd with its length and a checksum, made on a thread that may block.
-pub(super) async fn compress(bytes: Bytes, level: u32) -> Result<Bytes, String> {
-    let level = i32::try_from(level).unwrap_or(1);
-    let work = move || {
-        let mut packer = zstd::bulk::Compressor::new(level)?;
-        packer.include_checksum(true)?;
-        packer.compress(&bytes)
-    };
-    let packed = tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())?;
-    packed.map(Bytes::from).map_err(|error| error.to_string())
-}
-
-/// In hexadecimal digits.
-pub(super) fn sha256(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(64);
-    for byte in digest(&SHA256, bytes).as_ref() {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }
 
 #[cfg(test)]
@@ -404,25 +322,6 @@ mod tests {
         store.claim(7).await.unwrap();
         let error = store.claim(8).await.unwrap_err().to_string();
         assert!(error.contains("is that of database system 7, not of 8\nhint: "), "{error}");
-    }
-
-    #[tokio::test]
-    async fn a_log_file_comes_back_as_it_was_and_is_not_replaced_by_another() {
-        let (folder, store) = store();
-        let file = "000000010000000000000002";
-        let bytes = Bytes::from(vec![7; 1 << 20]);
-        store.put_log_file(file, bytes.clone(), 1).await.unwrap();
-        store.put_log_file(file, bytes.clone(), 1).await.unwrap();
-        assert_eq!(store.log_file(file).await.unwrap(), bytes);
-        assert_eq!(store.log_files().await.unwrap(), [file]);
-        let other = store.put_log_file(file, "other".into(), 1).await.unwrap_err();
-        assert!(other.to_string().contains("another file of this name"), "{other}");
-        let path = folder.path().join(format!("wal/{file}.zst"));
-        let mut damaged = std::fs::read(&path).unwrap();
-        *damaged.last_mut().unwrap() ^= 1;
-        std::fs::write(&path, damaged).unwrap();
-        let error = store.log_file(file).await.unwrap_err();
-        assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
     }
 
     #[test]

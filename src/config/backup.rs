@@ -2,11 +2,14 @@
 
 use super::choices::Engine;
 use super::cluster::{Cluster, DAY};
+use super::proof::{Hooks, Test};
 use super::reading::Reading;
 use super::schema::options;
+use super::secret::Secret;
 use super::values::{Complaint, Size, Value};
-use crate::backup::{self, From, Schedule};
+use crate::backup::{self, From, Keyring, Schedule, read_key};
 use jiff::tz::TimeZone;
+use std::sync::Arc;
 use std::time::Duration;
 use toml::de::DeValue;
 use url::Url;
@@ -45,13 +48,36 @@ options! {
         key time_zone: Zone = "UTC" => .restart();
         /// Each moment of schedule is put off by up to so long, by chance.
         key jitter: Duration = "0s" => .limits(0, DAY).restart();
+        /// Keys by which what is stored is encrypted (AES-256-GCM), the catalogue excepted. The first one
+        /// encrypts; the others open what they encrypted before. Keep them somewhere else, too: without
+        /// them no backup is restored. None: nothing is encrypted.
+        key keys: Vec<BackupKey>;
         /// Whether a running proxy archives the log, from a replica as long as there is one: then
         /// any moment of the recovery window can be restored, up to the last segment that is whole.
         /// archive_timeout on the servers bounds how long that takes. No server keeps log for the
         /// archive: wal_keep_size must bridge the time in which nobody can fetch it.
         key archive: bool = "true" => .restart();
+        /// How much may be lost at most when all servers are lost, as time: what was written must be in
+        /// the archive, or else in a backup, after so long. When it is not, the hooks are told. None:
+        /// nobody is.
+        key rpo: Option<Duration> => .example("15m").limits(1_000, YEAR).restart();
         /// How long backups are kept.
         key keep: Keep;
+        /// Test restores.
+        key test: Test;
+        /// Who is told when something goes wrong.
+        key hooks: Hooks;
+    }
+}
+
+options! {
+    /// A key of 64 hexadecimal digits, such as `openssl rand -hex 32` makes.
+    pub struct BackupKey {
+        /// The key itself.
+        secret key: Option<Secret> => .example("/etc/tidegate/backup.key").restart();
+    } refused {
+        "key" => "a key does not belong in this file",
+            "write key_file = \"/etc/tidegate/NAME\" or key_env = \"NAME\"";
     }
 }
 
@@ -83,6 +109,9 @@ impl Backup {
             level: self.compression,
             schedule: self.schedule(),
             archive: self.archive,
+            rpo: self.rpo,
+            keys: self.keyring(),
+            hooks: self.hooks.settings(),
             keep: backup::Keep {
                 daily: self.keep.daily,
                 weekly: self.keep.weekly,
@@ -94,6 +123,17 @@ impl Backup {
 }
 
 impl Backup {
+    fn keyring(&self) -> Arc<Keyring> {
+        let secrets = self.keys.iter().filter_map(|key| key.key.as_ref());
+        let keys: Vec<_> = secrets.filter_map(|key| read_key(key.expose())).collect();
+        Arc::new(Keyring::new(&keys))
+    }
+
+    /// When the newest one is restored for a test; `None`: when somebody says so.
+    pub fn test_schedule(&self) -> Option<Schedule> {
+        self.test.schedule(&self.time_zone)
+    }
+
     fn schedule(&self) -> Option<Schedule> {
         // Both were read before, so both are good.
         Schedule::read(&self.schedule.as_ref()?.0, &self.time_zone.0, self.jitter).ok()
@@ -199,6 +239,17 @@ pub(super) fn check(path: &str, cluster: &Cluster, reading: &mut Reading<'_>) {
         reading.wrong(&store, "backups are not built yet for MySQL and MariaDB", Some(hint));
         return;
     }
+    for (number, key) in backup.keys.iter().enumerate() {
+        let says = match &key.key {
+            None => "names no key",
+            Some(key) if read_key(key.expose()).is_none() => "is no key of 64 hexadecimal digits",
+            Some(_) => continue,
+        };
+        let hint =
+            "key_file = \"/etc/tidegate/backup.key\", made by: openssl rand -hex 32".to_string();
+        reading.wrong(&format!("{path}.backup.keys[{number}]"), says, Some(hint));
+    }
+    backup.hooks.check(&format!("{path}.backup.hooks"), reading);
     if cluster.nodes.len() == 1 && backup.from == From::Replica {
         let hint = "set \"any\", or add a replica to nodes".to_string();
         let says = "no backup will be taken: there is no replica";

@@ -16,6 +16,7 @@ mod functions;
 mod logins;
 mod other_engine;
 mod problem;
+mod proof;
 mod reading;
 mod reference;
 mod routing;

@@ -69,6 +69,18 @@ metrics! {
         "Backups that this proxy took.";
     BACKUP_FAILURES = "tidegate_backup_failures_total", Counter, &["cluster"],
         "Backups that this proxy should have taken and did not.";
+    BACKUP_PROVEN_AGE = "tidegate_backup_proven_age_seconds", Gauge, &["cluster"],
+        "Since a backup was last proven by a test restore; absent if none was.";
+    BACKUP_RECOVERY = "tidegate_backup_recovery_seconds", Gauge, &["cluster"],
+        "How long it took in that test from an empty folder to a server that takes writes.";
+    BACKUP_TESTS = "tidegate_backup_tests_total", Counter, &["cluster"],
+        "Test restores that this proxy began.";
+    BACKUP_TEST_FAILURES = "tidegate_backup_test_failures_total", Counter, &["cluster"],
+        "Test restores that failed, or could not begin.";
+    BACKUP_LATE = "tidegate_backup_rpo_exceeded", Gauge, &["cluster"],
+        "1 while more could be lost than backup.rpo allows.";
+    BACKUP_HOOK_FAILURES = "tidegate_backup_hook_failures_total", Counter, &["cluster"],
+        "Times that a hook could not be told that something is wrong with backups.";
     ARCHIVE_BEHIND = "tidegate_archive_behind_bytes", Gauge, &["cluster"],
         "Log of the primary that is not archived yet; absent while unknown.";
     ARCHIVE_WAITING = "tidegate_archive_waiting_seconds", Gauge, &["cluster"],

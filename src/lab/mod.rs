@@ -20,6 +20,11 @@ pub enum LabError {
         "no {engine} server found: looked in {looked}\nhint: apt-get install -y {package}, or set {variable} to the folder with its programs"
     )]
     NoServer { engine: &'static str, package: &'static str, variable: &'static str, looked: String },
+    #[error(
+        "no PostgreSQL {version} found: looked in {looked}\nhint: install that version's server here \
+         (Debian: apt-get install -y postgresql-{version}), or name the folder of its programs"
+    )]
+    NoVersion { version: u32, looked: String },
     #[error("cannot {what}: {source}")]
     Io { what: String, source: std::io::Error },
     #[error("{command} ended with {status}:\n{output}")]

@@ -53,8 +53,8 @@ pub(super) async fn start(mut command: Command) -> io::Result<Child> {
     answer.await.map_err(|_| gone())?
 }
 
-/// Runs `command` to its end; its output is the error's text when it fails.
-pub(super) async fn run(mut command: Command) -> Result<(), LabError> {
+/// Runs `command` to its end; what it said is the answer, or the error's text when it fails.
+pub(super) async fn run(mut command: Command) -> Result<String, LabError> {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let shown = format!("{command:?}");
     let child = start(command).await.map_err(LabError::io(format!("run {shown}")))?;
@@ -65,15 +65,16 @@ pub(super) async fn run(mut command: Command) -> Result<(), LabError> {
         .map_err(io::Error::other)
         .and_then(|output| output)
         .map_err(LabError::io(format!("wait for {shown}")))?;
-    if output.status.success() {
-        return Ok(());
-    }
     let text = [output.stdout, output.stderr].concat();
-    Err(LabError::Command {
-        command: shown,
-        status: output.status.to_string(),
-        output: String::from_utf8_lossy(&text).into_owned(),
-    })
+    let text = String::from_utf8_lossy(&text).into_owned();
+    match output.status.success() {
+        true => Ok(text),
+        false => Err(LabError::Command {
+            command: shown,
+            status: output.status.to_string(),
+            output: text,
+        }),
+    }
 }
 
 /// The process group of a program that is killed when nobody waits for its end any more, so that

@@ -18,6 +18,19 @@ pub struct Backups {
     pub failures: u64,
     /// Why the last attempt failed; `None`: it did not.
     pub trouble: Option<String>,
+    /// How long one has been being restored for a test.
+    #[serde(rename = "testing_seconds", serialize_with = "super::seconds_if_known")]
+    pub testing: Option<Duration>,
+    #[serde(serialize_with = "super::rfc3339_if_known")]
+    pub next_test: Option<SystemTime>,
+    pub tests: u64,
+    pub test_failures: u64,
+    /// Why the last test failed; `None`: it did not.
+    pub test_trouble: Option<String>,
+    /// How much more could be lost than the operator bears; `None`: no more.
+    pub late: Option<String>,
+    /// Times that somebody could not be told of a failure.
+    pub hook_failures: u64,
     /// `None`: the log is not archived.
     pub archive: Option<LogArchive>,
 }
@@ -38,6 +51,29 @@ pub struct Backup {
     /// Where it is consistent, `timeline:position`.
     pub end: Arc<str>,
     pub held: Option<String>,
+    /// The last test restore of it.
+    pub proof: Option<BackupProof>,
+}
+
+/// What a test restore showed.
+#[derive(Clone, Debug, Serialize)]
+pub struct BackupProof {
+    #[serde(serialize_with = "super::rfc3339")]
+    pub at: SystemTime,
+    /// Until a server on the restored files took writes.
+    #[serde(rename = "recovered_seconds", serialize_with = "super::seconds_if_known")]
+    pub recovered: Option<Duration>,
+    /// `None`: the backup is proven.
+    pub failure: Option<String>,
+}
+
+impl Backups {
+    /// When a backup was last proven, and how long recovery took.
+    pub fn proven(&self) -> Option<(SystemTime, Duration)> {
+        let proofs = self.all.iter().filter_map(|backup| backup.proof.as_ref());
+        let good = proofs.filter(|proof| proof.failure.is_none());
+        good.filter_map(|proof| Some((proof.at, proof.recovered?))).max()
+    }
 }
 
 /// A backup that is being taken.

@@ -15,7 +15,7 @@ mod shapes;
 mod spans;
 mod stats;
 
-pub use backups::{Backup, BackupRun, Backups, LogArchive};
+pub use backups::{Backup, BackupProof, BackupRun, Backups, LogArchive};
 pub use catalogs::Catalog;
 pub use events::{Event, EventKind};
 pub use memory::Memory;

@@ -10,7 +10,7 @@ async fn running(scene: &Scene) -> Running {
 }
 
 /// All that was written until now is archived when this returns.
-async fn archived(scene: &Scene, node: &tidegate::lab::postgres::Node) {
+pub(crate) async fn archived(scene: &Scene, node: &tidegate::lab::postgres::Node) {
     let file = node.value("SELECT pg_walfile_name(pg_current_wal_lsn())").await.unwrap();
     node.sql("SELECT pg_switch_wal()").await.unwrap();
     until(&file, || async { scene.store().log_files().await.unwrap().contains(&file) }).await;

@@ -72,6 +72,12 @@ impl Scene {
         text
     }
 
+    /// Other keys from now on.
+    pub(crate) fn reconfigure(&mut self, keys: &str) {
+        self.keys = keys.to_owned();
+        self.configure();
+    }
+
     fn configure(&self) {
         std::fs::write(self.config(), self.text()).unwrap();
     }

@@ -57,7 +57,7 @@ async fn a_backup_that_cannot_be_taken_is_told_and_counted() {
     running.proxy.stop().await;
 }
 
-async fn metrics(at: std::net::SocketAddr) -> String {
+pub(crate) async fn metrics(at: std::net::SocketAddr) -> String {
     let mut tcp = tokio::net::TcpStream::connect(at).await.unwrap();
     tcp.write_all(b"GET /metrics HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n").await.unwrap();
     let mut text = String::new();

@@ -83,6 +83,10 @@ impl Control for Noted {
         self.note_it(format!("backup {cluster}"));
         Box::pin(async { Ok(vec!["a line".into()]) })
     }
+    fn test_backup<'a>(&'a self, cluster: &'a str) -> futures_util::future::BoxFuture<'a, Answer> {
+        self.note_it(format!("test backup {cluster}"));
+        Box::pin(async { Ok(vec!["a line".into()]) })
+    }
     fn kill(&self, client: u64) -> bool {
         let known = proxy().clients.iter().any(|c| c.id == client);
         if known {

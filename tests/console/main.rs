@@ -54,7 +54,7 @@ async fn psql_reads_every_show_command() {
         ),
         (
             "SHOW BACKUPS",
-            "orders|20271114T030000Z|b|2027-11-14T03:00:09Z|9000|4096|1024|2:0/3000060|audit|marked",
+            "orders|20271114T030000Z|b|2027-11-14T03:00:09Z|9000|4096|1024|2:0/3000060|audit|2027-11-14T05:00:00Z|41000|proven|marked",
         ),
         ("SHOW ARCHIVE", "orders|b|2:0/3000000|96|1500|7|0|2027-11-15T03:00:00Z|"),
         ("SHOW LISTEN", "orders|orders|a|2|3"),
@@ -99,6 +99,7 @@ async fn commands_reach_the_proxy() {
         ("SET clusters.orders.pool.size = 7", "set clusters.orders.pool.size 7"),
         ("KILL 7", "kill 7"),
         ("BACKUP orders", "backup orders"),
+        ("TEST BACKUP orders", "test backup orders"),
         ("FENCE orders.b FORCE", "Fence { node: \"b\", forced: true } orders false"),
         ("UNFENCE orders.b DRY RUN", "Unfence { node: \"b\" } orders true"),
         ("SHUTDOWN", "shutdown"),

@@ -162,6 +162,11 @@ fn backups() -> Backups {
         stored: 1024,
         end: "2:0/3000060".into(),
         held: Some("audit".into()),
+        proof: Some(BackupProof {
+            at: at(1_826_168_400),
+            recovered: Some(Duration::from_secs(41)),
+            failure: None,
+        }),
     };
     let archive = LogArchive {
         node: Some("b".into()),
@@ -182,6 +187,13 @@ fn backups() -> Backups {
         taken: 1,
         failures: 0,
         trouble: None,
+        testing: None,
+        next_test: Some(at(1_826_254_800)),
+        tests: 1,
+        test_failures: 0,
+        test_trouble: None,
+        late: None,
+        hook_failures: 0,
         archive: Some(archive),
     }
 }

@@ -18,6 +18,9 @@ pub(super) const SHOW: Show = Show {
         Int("stored_bytes"),
         Text("end"),
         Text("held"),
+        Text("tested"),
+        Int("recovery_ms"),
+        Text("test"),
         Text("because"),
     ],
     rows: |view: &Proxy| view.backups.iter().flat_map(rows).collect(),
@@ -39,6 +42,9 @@ fn rows(of: &Backups) -> Vec<Row> {
             stored,
             none(),
             none(),
+            none(),
+            None::<u64>.into(),
+            none(),
             expected.into(),
         ]
     });
@@ -46,6 +52,11 @@ fn rows(of: &Backups) -> Vec<Row> {
 }
 
 fn row(of: &Backups, backup: &Backup) -> Row {
+    let proof = backup.proof.as_ref();
+    let verdict = proof.map(|proof| match &proof.failure {
+        None => "proven".to_owned(),
+        Some(why) => format!("failed: {why}"),
+    });
     vec![
         (&of.cluster).into(),
         (&backup.id).into(),
@@ -56,6 +67,9 @@ fn row(of: &Backups, backup: &Backup) -> Row {
         backup.stored.into(),
         (&backup.end).into(),
         backup.held.clone().into(),
+        proof.map(|proof| timestamp(proof.at)).into(),
+        proof.and_then(|proof| proof.recovered).map(millis).into(),
+        verdict.into(),
         (&backup.because).into(),
     ]
 }

@@ -1,8 +1,11 @@
 //! Backups of one cluster in a running proxy: by schedule and by command, and what is seen of them.
 
+use super::lookout::Lookout;
+use super::tester::Tester;
 use super::{Watched, marked, reach};
 use crate::backup::{
-    self, BackupId, Entry, Job, Listed, Progress, RunError, Schedule, Settings, Store, prune,
+    self, BackupId, Entry, Event, Job, Listed, Progress, RunError, Schedule, Settings, Store,
+    Teller, prune,
 };
 use crate::config;
 use crate::failover::Answer;
@@ -12,15 +15,15 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use parking_lot::Mutex;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 /// How often it is looked at what is in the store: others may write there as well.
 const LOOK: Duration = Duration::from_secs(60);
 
-/// After a backup failed.
-const FIRST: Duration = Duration::from_secs(60);
-const MOST: Duration = Duration::from_secs(3_600);
+/// After a backup, or a test, failed.
+pub(super) const FIRST: Duration = Duration::from_secs(60);
+pub(super) const MOST: Duration = Duration::from_secs(3_600);
 
 /// How long is waited for a moment at once: clocks are set sometimes.
 const NAP: Duration = Duration::from_secs(30);
@@ -38,6 +41,16 @@ pub(in crate::app) struct State {
     pub(in crate::app) failures: u64,
     /// Why the last attempt failed.
     pub(in crate::app) trouble: Option<String>,
+    /// Since when one is being restored for a test.
+    pub(in crate::app) testing: Option<Instant>,
+    /// When the next test is due.
+    pub(in crate::app) next_test: Option<Timestamp>,
+    pub(in crate::app) tests: u64,
+    pub(in crate::app) test_failures: u64,
+    /// Why the last test failed.
+    pub(in crate::app) test_trouble: Option<String>,
+    /// How much more could be lost than the operator bears.
+    pub(in crate::app) late: Option<String>,
 }
 
 /// What the rest of the proxy holds of it.
@@ -46,17 +59,28 @@ pub(in crate::app) struct Handle {
     pub(in crate::app) state: Arc<Mutex<State>>,
     /// `None`: the log is not archived.
     pub(in crate::app) archived: Option<Arc<Mutex<Archived>>>,
+    pub(in crate::app) teller: Arc<Teller>,
     commands: mpsc::Sender<oneshot::Sender<Answer>>,
+    tests: mpsc::Sender<oneshot::Sender<Answer>>,
 }
 
 impl Handle {
     /// Takes a backup; resolves when it is there.
     pub(in crate::app) async fn backup(&self) -> Answer {
-        let stopped = || "backups of this cluster have stopped".to_owned();
-        let (answer, answered) = oneshot::channel();
-        self.commands.send(answer).await.map_err(|_| stopped())?;
-        answered.await.map_err(|_| stopped())?
+        ask(&self.commands).await
     }
+
+    /// Restores the newest backup for a test; resolves when it is done.
+    pub(in crate::app) async fn test(&self) -> Answer {
+        ask(&self.tests).await
+    }
+}
+
+async fn ask(commands: &mpsc::Sender<oneshot::Sender<Answer>>) -> Answer {
+    let stopped = || "backups of this cluster have stopped".to_owned();
+    let (answer, answered) = oneshot::channel();
+    commands.send(answer).await.map_err(|_| stopped())?;
+    answered.await.map_err(|_| stopped())?
 }
 
 /// Starts what the configuration asks for.
@@ -81,6 +105,22 @@ pub(super) fn start(
         tasks.spawn(format!("log archive {name}"), |stop| archiver.run(stop));
         board
     });
+    let teller = Arc::new(Teller::new(name.clone(), settings.hooks.clone()));
+    if let Some(rpo) = settings.rpo {
+        let (state, archived) = (state.clone(), archived.clone());
+        let lookout = Lookout { rpo, state, archived, teller: teller.clone() };
+        tasks.spawn(format!("backup lookout {name}"), |stop| lookout.run(stop));
+    }
+    let (tests, tests_asked) = mpsc::channel(8);
+    let tester = Tester {
+        name: name.clone(),
+        store: store.clone(),
+        trial: cluster.backup.test.trial(),
+        schedule: cluster.backup.test_schedule(),
+        state: state.clone(),
+        teller: teller.clone(),
+    };
+    tasks.spawn(format!("backup tests {name}"), |stop| tester.run(tests_asked, stop));
     let (commands, asked) = mpsc::channel(8);
     let source = PgSource::new(reach, watched.published.clone());
     let keeper = Keeper {
@@ -92,9 +132,10 @@ pub(super) fn start(
         source,
         published: watched.published,
         state: state.clone(),
+        teller: teller.clone(),
     };
     tasks.spawn(format!("backups {name}"), |stop| keeper.run(asked, stop));
-    Handle { state, archived, commands }
+    Handle { state, archived, teller, commands, tests }
 }
 
 struct Keeper {
@@ -106,6 +147,7 @@ struct Keeper {
     source: PgSource,
     published: Arc<crate::topology::Published>,
     state: Arc<Mutex<State>>,
+    teller: Arc<Teller>,
 }
 
 impl Keeper {
@@ -125,7 +167,7 @@ impl Keeper {
                     let _ = answer.send(self.backup(&stop).await);
                     self.plan(not_before);
                 }
-                () = self.due() => {
+                () = moment(&self.state, |state| state.next) => {
                     match self.backup(&stop).await {
                         Ok(_) => backoff.reset(),
                         Err(_) => not_before = after(backoff.next(chance())),
@@ -159,18 +201,6 @@ impl Keeper {
         state.next = due.map(|due| due.max(not_before));
     }
 
-    /// Resolves when the next backup is due. Cancel-safe.
-    async fn due(&self) {
-        loop {
-            let next = self.state.lock().next;
-            let Some(next) = next else { return std::future::pending().await };
-            match Duration::try_from(next.duration_since(Timestamp::now())) {
-                Ok(left) if !left.is_zero() => tokio::time::sleep(left.min(NAP)).await,
-                _ => return,
-            }
-        }
-    }
-
     async fn backup(&self, stop: &Stop) -> Answer {
         let progress = Arc::<Progress>::default();
         self.state.lock().progress = Some(progress.clone());
@@ -185,8 +215,11 @@ impl Keeper {
         };
         let done = backup::run(&job).await;
         let answer = self.note(done);
-        if answer.is_ok() {
-            self.prune().await;
+        match &answer {
+            Ok(_) => self.prune().await,
+            // Who stops it knows.
+            Err(_) if stop.is_set() => {}
+            Err(why) => self.teller.tell(Event::BackupFailed, None, why).await,
         }
         self.look().await;
         answer
@@ -228,7 +261,19 @@ impl Keeper {
     }
 }
 
-fn after(pause: Duration) -> Timestamp {
+/// Resolves when what `next` finds is due. Cancel-safe.
+pub(super) async fn moment(state: &Mutex<State>, next: fn(&State) -> Option<Timestamp>) {
+    loop {
+        let next = next(&state.lock());
+        let Some(next) = next else { return std::future::pending().await };
+        match Duration::try_from(next.duration_since(Timestamp::now())) {
+            Ok(left) if !left.is_zero() => tokio::time::sleep(left.min(NAP)).await,
+            _ => return,
+        }
+    }
+}
+
+pub(super) fn after(pause: Duration) -> Timestamp {
     let pause = jiff::SignedDuration::try_from(pause).unwrap_or(jiff::SignedDuration::ZERO);
     Timestamp::now().saturating_add(pause).unwrap_or(Timestamp::MAX)
 }

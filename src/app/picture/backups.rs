@@ -5,7 +5,7 @@ use crate::backup::Listed;
 use crate::pg::backup::Archived;
 use crate::pg::cluster::Cluster;
 use crate::topology::{Lsn, Position};
-use crate::view::{Backup, BackupRun, Backups, LogArchive};
+use crate::view::{Backup, BackupProof, BackupRun, Backups, LogArchive};
 use std::time::{Duration, SystemTime};
 
 pub(super) fn backups(cluster: &Cluster, handle: &Handle) -> Backups {
@@ -23,11 +23,18 @@ pub(super) fn backups(cluster: &Cluster, handle: &Handle) -> Backups {
         taken: state.taken,
         failures: state.failures,
         trouble: state.trouble.clone(),
+        testing: state.testing.map(|since| since.elapsed()),
+        next_test: state.next_test.map(SystemTime::from),
+        tests: state.tests,
+        test_failures: state.test_failures,
+        test_trouble: state.test_trouble.clone(),
+        late: state.late.clone(),
+        hook_failures: handle.teller.failures(),
         archive: handle.archived.as_ref().map(|board| archive(cluster, &board.lock())),
     }
 }
 
-fn backup(Listed { entry, held }: &Listed) -> Backup {
+fn backup(Listed { entry, held, proof }: &Listed) -> Backup {
     let took = entry.finished.duration_since(entry.started);
     Backup {
         id: entry.id.as_str().into(),
@@ -39,6 +46,11 @@ fn backup(Listed { entry, held }: &Listed) -> Backup {
         stored: entry.stored,
         end: format!("{}:{}", entry.end.timeline.0, entry.end.lsn).into(),
         held: held.clone(),
+        proof: proof.as_ref().map(|proof| BackupProof {
+            at: proof.finished.into(),
+            recovered: proof.recovered(),
+            failure: proof.failure.clone(),
+        }),
     }
 }
 

@@ -199,6 +199,9 @@ function archiveCard(of) {
   const lines = [
     [last ? `newest backup ${time(since(last.finished))} old` : 'no backup', late],
     running ? [`a backup is being taken: ${bytes(running.read)} of about ${bytes(running.total)}`, false] : null,
+    of.testing_seconds != null ? [`the newest one has been tested for ${time(of.testing_seconds)}`, false] : null,
+    of.test_trouble ? [`the last test restore failed: ${of.test_trouble}`, true] : null,
+    of.late ? [of.late, true] : null,
     next ? [`next one ${next.replace('T', ' ').replace('Z', '')}`, false] : null,
     of.trouble ? [`the last attempt failed: ${of.trouble}`, true] : null,
     archive ? [`log archived until ${archive.until ?? 'nothing yet'}${archive.node ? `, from ${archive.node}` : ''}`, !archive.node] : ['the log is not archived', false],
@@ -214,14 +217,21 @@ function archiveCard(of) {
     command ? make('div', { class: 'buttons' }, command) : null);
 }
 
+/** Such as "proven 2 h ago in 41 s". */
+function tested(proof) {
+  if (!proof) return 'never';
+  const took = proof.recovered_seconds == null ? '' : ` in ${time(proof.recovered_seconds)}`;
+  return proof.failure ? `failed ${time(since(proof.at))} ago` : `proven ${time(since(proof.at))} ago${took}`;
+}
+
 function drawBackups() {
   $('backups').hidden = overview.backups.length === 0;
   $('archives').replaceChildren(...overview.backups.map(archiveCard));
   const columns = [['cluster'], ['backup'], ['age', 'number'], ['node'], ['read', 'number'], ['stored', 'number'],
-    ['took', 'number'], ['consistent at'], ['held']];
+    ['took', 'number'], ['consistent at'], ['held'], ['test']];
   table($('backup-table'), columns, overview.backups.flatMap((of) => of.all.map((backup) => [of.cluster, backup.id,
     time(since(backup.finished)), backup.node, bytes(backup.read), bytes(backup.stored), time(backup.took_seconds),
-    backup.end, backup.held ?? ''])));
+    backup.end, backup.held ?? '', tested(backup.proof)])));
 }
 
 function drawEvents() {

@@ -71,7 +71,7 @@ impl Template {
     pub(super) async fn copy(&self, to: &Path) -> Result<(), LabError> {
         let mut copy = Command::new("cp");
         copy.args(["-a", "--reflink=auto"]).arg(self.data()).arg(to);
-        spawn::run(copy).await
+        spawn::run(copy).await.map(drop)
     }
 }
 

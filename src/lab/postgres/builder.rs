@@ -7,7 +7,7 @@ use super::{Cluster, Node};
 use crate::lab::LabError;
 use crate::lab::folder::Folder;
 use crate::lab::owner::{give, secret_copy};
-use crate::lab::process::{Process, Signals};
+use crate::lab::process::{PATIENCE, Process, Signals};
 use futures_util::future::try_join_all;
 use rustix::process::Signal;
 use std::collections::HashMap;
@@ -53,6 +53,7 @@ pub struct Builder {
     passwords: HashMap<String, String>,
     statements: Vec<String>,
     own_system: bool,
+    checksums: bool,
 }
 
 impl Builder {
@@ -114,11 +115,17 @@ impl Builder {
         self
     }
 
+    /// Pages have checksums; it is a system of its own.
+    pub fn checksums(mut self) -> Builder {
+        self.checksums = true;
+        self
+    }
+
     /// Starts the servers; all replicas stream when this returns.
     pub async fn start(self) -> Result<Cluster, LabError> {
         let install = Install::find()?;
-        let template = match self.own_system {
-            true => Template::new(&install).await?,
+        let template = match self.own_system || self.checksums {
+            true => Template::new(&install, self.checksums).await?,
             false => Template::shared(&install).await?,
         };
         let folder = Folder::new(install.owner())?;
@@ -164,6 +171,8 @@ impl Builder {
             process: Process::new(name, data, log, SIGNALS),
             install: install.clone(),
             sockets: folder.to_path_buf(),
+            user: "postgres".into(),
+            patience: PATIENCE,
             more: Vec::new(),
         })
     }

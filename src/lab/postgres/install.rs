@@ -15,6 +15,8 @@ pub(super) struct Install {
     /// Set when the programs were named by hand and bring their own libraries.
     lib: Option<PathBuf>,
     user: Option<Owner>,
+    /// Whether its programs stand back behind all others.
+    humble: bool,
 }
 
 impl Install {
@@ -34,9 +36,44 @@ impl Install {
                 looked: place.display().to_string(),
             });
         };
-        let lib = named.map(|bin| bin.join("../lib")).filter(|lib| lib.join("libpq.so.5").exists());
+        Install::in_folder(bin, named.is_some(), false)
+    }
+
+    /// The programs of this major version: those in `folder`, else as [`Install::find`] looks for them.
+    /// They leave the machine to whatever else runs on it.
+    pub(super) async fn of(folder: Option<&Path>, version: u32) -> Result<Install, LabError> {
+        let named = std::env::var_os("TIDEGATE_PG_BIN").map(PathBuf::from);
+        let named = folder.map(Path::to_owned).or(named);
+        let debian = || Path::new(DEBIAN).join(version.to_string()).join("bin");
+        let bin = named.clone().unwrap_or_else(debian);
+        let looked = bin.display().to_string();
+        if !bin.join("postgres").exists() {
+            return Err(LabError::NoVersion { version, looked });
+        }
+        let install = Install::in_folder(bin, named.is_some(), true)?;
+        let mut asked = install.command("postgres", Path::new("/"));
+        asked.arg("--version");
+        // "postgres (PostgreSQL) 15.14 (Debian …)"
+        let said = spawn::run(asked).await?;
+        let found = said.split_whitespace().nth(2).and_then(|v| v.split('.').next()?.parse().ok());
+        match found == Some(version) {
+            true => Ok(install),
+            false => {
+                let looked = format!("{looked}, where it is {}", said.trim());
+                Err(LabError::NoVersion { version, looked })
+            }
+        }
+    }
+
+    fn in_folder(bin: PathBuf, named: bool, humble: bool) -> Result<Install, LabError> {
+        let lib = Some(bin.join("../lib")).filter(|_| named);
+        let lib = lib.filter(|lib| lib.join("libpq.so.5").exists());
         let user = Owner::unless_own("postgres", "postgresql")?;
-        Ok(Install { bin, lib, user })
+        Ok(Install { bin, lib, user, humble })
+    }
+
+    pub(super) fn has(&self, program: &str) -> bool {
+        self.bin.join(program).exists()
     }
 
     /// User and group that the servers' files belong to, when it is not our own.
@@ -47,7 +84,16 @@ impl Install {
     /// One of the programs, bound to this process, run in `folder`.
     pub(super) fn command(&self, program: &str, folder: &Path) -> Command {
         let user = self.user.as_ref().map(|owner| owner.name);
-        let mut command = spawn::bound(&self.bin.join(program), user);
+        let program = self.bin.join(program);
+        let mut command = match self.humble {
+            false => spawn::bound(&program, user),
+            true => {
+                let mut command = spawn::bound(Path::new("nice"), user);
+                // Each becomes the next, so the process number stays.
+                command.args(["-n", "19", "ionice", "-c", "2", "-n", "7"]).arg(&program);
+                command
+            }
+        };
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("PG") {
                 command.env_remove(name);

@@ -17,7 +17,7 @@ mod node;
 mod template;
 
 pub use crate::lab::process::How;
-pub use adopt::Adopted;
+pub use adopt::{Adopted, Adoption, Programs};
 pub use builder::{Builder, cluster};
 pub use cluster::Cluster;
 pub use node::Node;

@@ -10,8 +10,11 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
+
+/// Pause between two looks at something that takes long.
+const SLOW_GLANCE: Duration = Duration::from_millis(500);
 
 /// How often another port is tried when somebody was quicker.
 const PORTS_TRIED: usize = 10;
@@ -22,6 +25,10 @@ pub(super) struct Server {
     pub(super) process: Process,
     pub(super) install: Install,
     pub(super) sockets: PathBuf,
+    /// A superuser whom the socket lets in.
+    pub(super) user: String,
+    /// How long a start may take.
+    pub(super) patience: Duration,
     /// Arguments besides the data directory and the port.
     pub(super) more: Vec<String>,
 }
@@ -100,9 +107,13 @@ impl Node {
 
     /// A connection as superuser to the database `postgres`, through the server's own socket.
     pub async fn connect(&self) -> Result<Client, tokio_postgres::Error> {
+        self.connect_to("postgres").await
+    }
+
+    async fn connect_to(&self, database: &str) -> Result<Client, tokio_postgres::Error> {
         let mut config = Config::new();
         config.host_path(&self.server.sockets).port(self.port());
-        config.user("postgres").dbname("postgres");
+        config.user(&self.server.user).dbname(database);
         let (client, connection) = config.connect(NoTls).await?;
         tokio::spawn(connection);
         Ok(client)
@@ -110,8 +121,17 @@ impl Node {
 
     /// Runs statements as superuser; the rows of all of them, as text.
     pub async fn sql(&self, statement: &str) -> Result<Vec<Vec<Option<String>>>, LabError> {
+        self.sql_in("postgres", statement).await
+    }
+
+    /// The same in another database.
+    pub async fn sql_in(
+        &self,
+        database: &str,
+        statement: &str,
+    ) -> Result<Vec<Vec<Option<String>>>, LabError> {
         let run = async {
-            let client = self.connect().await?;
+            let client = self.connect_to(database).await?;
             client.simple_query(statement).await
         };
         let messages = run.await.map_err(|error| LabError::Sql {
@@ -161,7 +181,8 @@ impl Node {
             why,
             log: self.server.process.tail(),
         };
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + self.server.patience;
+        let mut pause = GLANCE;
         loop {
             let Err(error) = self.connect().await else { return Ok(()) };
             if let Some(status) = self.server.process.exited() {
@@ -171,7 +192,9 @@ impl Node {
                 self.server.process.kill();
                 return Err(failed(describe(&error)));
             }
-            tokio::time::sleep(GLANCE).await;
+            tokio::time::sleep(pause).await;
+            // Every look costs a process there, and a long recovery is in no hurry.
+            pause = pause.mul_f64(1.05).min(SLOW_GLANCE);
         }
     }
 

@@ -28,19 +28,22 @@ impl Template {
         if let Some(template) = shared.upgrade() {
             return Ok(template);
         }
-        let template = Template::new(install).await?;
+        let template = Template::new(install, false).await?;
         *shared = Arc::downgrade(&template);
         Ok(template)
     }
 
     /// A template with a system identifier of its own.
-    pub(super) async fn new(install: &Install) -> Result<Arc<Template>, LabError> {
+    pub(super) async fn new(install: &Install, checksums: bool) -> Result<Arc<Template>, LabError> {
         let folder = Folder::new(install.owner())?;
         let template = Template { folder };
         let data = template.data();
         let mut initdb = install.command("initdb", template.folder.path());
         initdb.arg("-D").arg(&data).args(["-U", "postgres", "-A", "trust", "-E", "UTF8"]);
         initdb.args(["--no-locale", "--no-sync"]);
+        if checksums {
+            initdb.arg("--data-checksums");
+        }
         spawn::run(initdb).await?;
         let mut single = install.command("postgres", template.folder.path());
         single.args(["--single", "-F", "-D"]).arg(&data).arg("postgres");
@@ -64,6 +67,6 @@ impl Template {
     pub(super) async fn copy(&self, to: &Path) -> Result<(), LabError> {
         let mut copy = Command::new("cp");
         copy.args(["-a", "--reflink=auto"]).arg(self.data()).arg(to);
-        spawn::run(copy).await
+        spawn::run(copy).await.map(drop)
     }
 }

@@ -36,6 +36,8 @@ pub struct Archived {
     pub until: Option<Lsn>,
     /// Since when something that came is not archived yet.
     pub waiting: Option<Instant>,
+    /// Since when nobody is followed.
+    pub lost: Option<Instant>,
     pub segments: u64,
     /// As stored.
     pub bytes: u64,
@@ -44,6 +46,14 @@ pub struct Archived {
     pub failures: u64,
     /// What is wrong now.
     pub trouble: Option<String>,
+}
+
+impl Archived {
+    /// How long some of the log may have been missing from the archive.
+    pub fn unsafe_for(&self) -> Duration {
+        let since = [self.waiting, self.lost].into_iter().flatten().min();
+        since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
 }
 
 #[derive(Debug, Error)]
@@ -226,6 +236,7 @@ impl Archiver {
         board.node = Some(choice.name.clone());
         board.timeline = Some(timeline);
         board.until = Some(from);
+        board.lost = None;
         board.trouble = None;
     }
 
@@ -241,6 +252,7 @@ impl Archiver {
         tracing::warn!(cluster = &*self.cluster, error = %failure, "the archive of the log waits");
         let mut board = self.board.lock();
         board.node = None;
+        board.lost.get_or_insert_with(Instant::now);
         board.failures += 1;
         board.trouble = Some(failure.to_string());
     }

@@ -11,6 +11,7 @@ mod archive;
 mod copy;
 mod line;
 mod manifest;
+mod prove;
 mod recovery;
 mod restore;
 mod resume;
@@ -23,8 +24,10 @@ mod verify;
 
 pub use archive::{Archived, Archiver};
 pub use manifest::ManifestError;
+pub use prove::{Probe, ProveError, Trial, prove};
 pub use recovery::Target;
 pub use restore::{RestoreError, Restored, Wanted, restore};
 pub use settings::Reach;
 pub use source::PgSource;
+pub use unpack::Owner;
 pub use verify::{Verified, verify};

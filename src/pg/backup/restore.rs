@@ -2,14 +2,15 @@
 
 use super::manifest::{Manifest, ManifestError};
 use super::recovery::{Orders, Target, auto_conf, shell};
-use super::unpack::{To, UnpackError, unpack};
-use crate::backup::{Contents, Entry, PieceReader, Store, StoreError};
+use super::unpack::{Owner, To, UnpackError, unpack};
+use crate::backup::{Contents, Entry, PieceReader, Store, StoreError, Throttle};
 use crate::topology::{Lsn, Timeline};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use thiserror::Error;
 
 /// Files that belong to the server that was backed up.
@@ -29,6 +30,9 @@ pub struct Wanted {
     pub tablespaces: BTreeMap<u32, PathBuf>,
     /// The command that fetches a file of the log, without its name and where to put it.
     pub fetch: Vec<String>,
+    pub owner: Owner,
+    /// Bytes a second that are written; 0: as many as come.
+    pub max_rate: u64,
 }
 
 /// What was made.
@@ -96,7 +100,7 @@ pub async fn restore(
     let contents = store.contents(entry).await?;
     let piece = contents.manifest.as_ref().ok_or(ManifestError::Missing("the manifest".into()))?;
     let mut manifest = Manifest::parse(&store.piece(&entry.id, piece).await?)?;
-    let owners = rustix::process::geteuid().is_root();
+    let throttle = Arc::new(Throttle::new(wanted.max_rate));
     prepare(&wanted.to)?;
     for folder in wanted.tablespaces.values() {
         prepare(folder)?;
@@ -104,9 +108,9 @@ pub async fn restore(
     for archive in &contents.archives {
         let oid: Option<u32> = archive.name.parse().ok();
         let folder = oid.and_then(|oid| wanted.tablespaces.get(&oid)).unwrap_or(&wanted.to);
-        let to = To { folder: folder.clone(), owners };
+        let to = To { folder: folder.clone(), owner: wanted.owner };
         let prefix = oid.map_or_else(String::new, |oid| format!("pg_tblspc/{oid}/"));
-        let reader = PieceReader::start(store, &entry.id, archive.pieces.clone());
+        let reader = PieceReader::start(store, &entry.id, archive.pieces.clone(), &throttle);
         let work = move || {
             let done = unpack(reader, &prefix, &mut manifest, Some(&to));
             done.map(|()| manifest)
@@ -118,7 +122,7 @@ pub async fn restore(
     identity(entry, &wanted.to)?;
     let log_files = put_log(store, entry, &contents, &wanted.to).await?;
     let notes = settle(entry, wanted)?;
-    if owners {
+    if wanted.owner != Owner::Us {
         like_the_rest(wanted)?;
     }
     sync(&wanted.to)?;

@@ -23,11 +23,32 @@ pub(super) enum UnpackError {
     Strange(String),
 }
 
-/// Where the files go, and whether their owners are kept: only root can do that.
+/// Whose restored files are. Only root can give them away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// This process's user.
+    Us,
+    /// Whoever had them on the node.
+    Recorded,
+    /// This user and group.
+    These(u32, u32),
+}
+
+impl Owner {
+    /// As the node had it, where that is possible.
+    pub fn recorded() -> Owner {
+        match rustix::process::geteuid().is_root() {
+            true => Owner::Recorded,
+            false => Owner::Us,
+        }
+    }
+}
+
+/// Where the files go, and whose they are then.
 #[derive(Clone, Debug)]
 pub(super) struct To {
     pub(super) folder: PathBuf,
-    pub(super) owners: bool,
+    pub(super) owner: Owner,
 }
 
 /// `prefix`: of the archive's files in the manifest, `pg_tblspc/16384/` or nothing.
@@ -111,9 +132,10 @@ fn folder(path: &Path, mode: u32) -> io::Result<()> {
 
 fn give(to: &To, path: &Path, (user, group): (u64, u64)) -> io::Result<()> {
     let id = |id: u64| u32::try_from(id).ok();
-    match to.owners {
-        true => chown(path, id(user), id(group)),
-        false => Ok(()),
+    match to.owner {
+        Owner::Us => Ok(()),
+        Owner::Recorded => chown(path, id(user), id(group)),
+        Owner::These(user, group) => chown(path, Some(user), Some(group)),
     }
 }
 

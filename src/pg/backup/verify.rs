@@ -7,6 +7,7 @@ use crate::backup::{Contents, Entry, PieceReader, Segment, Store, WalFile};
 use crate::topology::Timeline;
 use serde::Serialize;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -30,7 +31,7 @@ pub async fn verify(store: &Store, entry: &Entry) -> Result<Verified, RestoreErr
             Ok(oid) => format!("pg_tblspc/{oid}/"),
             Err(_) => String::new(),
         };
-        let reader = PieceReader::start(store, &entry.id, archive.pieces.clone());
+        let reader = PieceReader::start(store, &entry.id, archive.pieces.clone(), &Arc::default());
         let work = move || unpack(reader, &prefix, &mut manifest, None).map(|()| manifest);
         let done = tokio::task::spawn_blocking(work).await;
         manifest = done.map_err(|error| RestoreError::Unpack(error.to_string()))??;
@@ -45,7 +46,7 @@ pub async fn verify(store: &Store, entry: &Entry) -> Result<Verified, RestoreErr
         files,
         objects: contents.objects().count(),
         bytes: contents.objects().map(|piece| piece.raw).sum(),
-        log_until: archived_until(entry, &archived),
+        log_until: archived_until(entry, &archived).map(|segment| segment.to_string()),
     })
 }
 
@@ -70,7 +71,7 @@ fn own_log(entry: &Entry, contents: &Contents) -> Result<(), RestoreError> {
 }
 
 /// How far the archive goes on from the end of a backup without a hole, on whichever timeline.
-fn archived_until(entry: &Entry, archived: &[String]) -> Option<String> {
+pub(super) fn archived_until(entry: &Entry, archived: &[String]) -> Option<Segment> {
     let has: BTreeSet<(u64, u32)> = archived
         .iter()
         .filter_map(|file| WalFile::parse(file)?.segment(entry.segment))
@@ -86,7 +87,7 @@ fn archived_until(entry: &Entry, archived: &[String]) -> Option<String> {
             break;
         };
         least = *timeline;
-        last = Some(Segment { timeline: Timeline(*timeline), number, ..first }.to_string());
+        last = Some(Segment { timeline: Timeline(*timeline), number, ..first });
     }
     last
 }

@@ -3,6 +3,7 @@
 mod now;
 mod restore;
 mod show;
+mod test;
 
 use super::reign::Of;
 use super::{check, print};
@@ -10,7 +11,7 @@ use crate::app::backup::{Kit, Trouble};
 use crate::app::run::runtime;
 use crate::backup::{BackupId, Entry, Listed, RunError, Store, StoreError, prune};
 use crate::config::{self, Config};
-use crate::pg::backup::{RestoreError, verify};
+use crate::pg::backup::{ProveError, RestoreError, verify};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -30,6 +31,8 @@ pub(super) enum Backup {
     Show(Named),
     /// Read a backup as a whole: checksums, every file, and the log
     Verify(Named),
+    /// Prove a backup: restore it aside, start a server on it, and look at what is there
+    Test(Named),
     /// Make a data directory of a backup, recovered as far as wanted when a server starts on it
     Restore(restore::Restore),
     /// Delete what the policy does not keep
@@ -81,6 +84,12 @@ enum Failed {
     Run(#[from] RunError),
     #[error(transparent)]
     Restore(#[from] RestoreError),
+    #[error(transparent)]
+    Prove(#[from] ProveError),
+    #[error("{0}")]
+    Refuted(String),
+    #[error("it was told to stop; the backup is neither proven nor refuted")]
+    Interrupted,
     #[error("{0} is no name of a backup\nhint: tidegate backup list has them")]
     NoName(String),
     #[error("there is no backup yet\nhint: tidegate backup now takes one")]
@@ -103,6 +112,7 @@ pub(super) fn backup(what: &Backup) -> ExitCode {
         Backup::List(common) => with(common, |config| show::list(config, common)),
         Backup::Show(named) => with(&named.common, |config| show::show(config, named)),
         Backup::Verify(named) => with(&named.common, |config| check_one(config, named)),
+        Backup::Test(named) => with(&named.common, |config| test::test(config, named)),
         Backup::Restore(wanted) => with(&wanted.common, |config| restore::restore(config, wanted)),
         Backup::Prune { common, dry_run } => {
             with(common, |config| prune_all(config, common, *dry_run))

@@ -3,7 +3,7 @@
 use super::{Answer, Common, Failed, kit, meant};
 use crate::backup::{Entry, Store};
 use crate::config::Config;
-use crate::pg::backup::{Target, Wanted, restore as restore_to};
+use crate::pg::backup::{Owner, Target, Wanted, restore as restore_to};
 use crate::topology::{Lsn, Timeline};
 use clap::Args;
 use jiff::Timestamp;
@@ -101,6 +101,8 @@ pub(super) async fn restore(config: Config, asked: &Restore) -> Result<Answer, F
         timeline: asked.timeline.map(Timeline),
         tablespaces: BTreeMap::from_iter(asked.tablespace.iter().cloned()),
         fetch: kit.fetch_command(&asked.common.of.config)?,
+        owner: Owner::recorded(),
+        max_rate: 0,
     };
     let restored = restore_to(&kit.store, &entry, &wanted).await?;
     let to = wanted.to.display();
