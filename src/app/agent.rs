@@ -24,7 +24,7 @@ pub(super) fn run(settings: config::Agent) -> ExitCode {
 
 fn try_run(configured: config::Agent) -> Result<(), RunError> {
     log_as(&configured.log)?;
-    runtime(1)?.block_on(async {
+    runtime()?.block_on(async {
         let Some(settings) = settings(configured) else { return Ok(()) };
         let listening = agent::listen(settings).await?;
         tracing::info!(address = %listening.address, "the agent takes orders");

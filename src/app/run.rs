@@ -5,7 +5,7 @@ use super::listeners::{self, Engines, Heirs, Inherited};
 use super::{notify, wire};
 use crate::config::{self, Config, Settings};
 use crate::net::tls::Acceptor;
-use crate::task::Tasks;
+use crate::task::{Crew, Tasks};
 use crate::{admin, http, privilege, telemetry};
 use std::future::Future;
 use std::io;
@@ -56,8 +56,7 @@ fn try_run(config: Config, path: &Path) -> Result<(), RunError> {
     if !config.settings.core_dumps {
         privilege::forbid_core_dumps()?;
     }
-    let runtime = runtime(config.settings.workers)?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         let proxy = Proxy::start_with(config, path, Inherited::from_env()?).await?;
         notify::tell(notify::READY);
         until_told(&proxy).await?;
@@ -76,13 +75,10 @@ pub(super) fn log_as(log: &config::Log) -> Result<(), telemetry::logs::LogError>
     telemetry::logs::init(&level, format)
 }
 
-/// `workers` 0: one thread for each core.
-pub fn runtime(workers: usize) -> io::Result<Runtime> {
-    let mut builder = Builder::new_multi_thread();
-    if workers > 0 {
-        builder.worker_threads(workers);
-    }
-    builder.enable_all().thread_name("tidegate").build()
+/// For everything but the clients, whom a crew serves. A second thread, so that what one computes
+/// keeps nobody else waiting.
+pub(super) fn runtime() -> io::Result<Runtime> {
+    Builder::new_multi_thread().worker_threads(2).enable_all().thread_name("tidegate").build()
 }
 
 /// A running proxy.
@@ -94,6 +90,7 @@ pub struct Proxy {
     /// The other listeners, which leave at the same time but may take longer.
     desks: Tasks,
     tasks: Tasks,
+    crew: Arc<Crew>,
 }
 
 impl Proxy {
@@ -121,6 +118,7 @@ impl Proxy {
             privilege::become_user(user)?;
             tracing::info!(user, "the privileges of root are given up");
         }
+        let crew = Arc::new(Crew::start(settings.workers)?);
         let engine = Arc::new(wire::engine(&settings, tasks.clone())?);
         let mysql = Arc::new(wire::mysql::engine(&settings, &tasks)?);
         let reigns = super::reign::start(&settings, &engine, &tasks)?;
@@ -135,11 +133,12 @@ impl Proxy {
             tracing::info!(name, %address, "listening");
         }
         if let Some(listener) = open.postgres {
-            let engine = engine.clone();
-            door.spawn("postgres listener", |stop| engine.listen(listener, stop));
+            let (engine, crew) = (engine.clone(), crew.clone());
+            door.spawn("postgres listener", |stop| engine.listen(listener, crew, stop));
         }
         if let Some(listener) = open.mysql {
-            door.spawn("mysql listener", |stop| mysql.listen(listener, stop));
+            let crew = crew.clone();
+            door.spawn("mysql listener", |stop| mysql.listen(listener, crew, stop));
         }
         tasks.spawn("pool upkeep", |stop| super::upkeep::tend_pools(console.clone(), stop));
         for cluster in &engine.clusters {
@@ -171,7 +170,7 @@ impl Proxy {
                 }
             });
         }
-        Ok(Proxy { console, heirs: open.heirs, door, desks, tasks })
+        Ok(Proxy { console, heirs: open.heirs, door, desks, tasks, crew })
     }
 
     /// Where a listener listens: `postgres`, `mysql`, `console` or `http`.
@@ -199,6 +198,7 @@ impl Proxy {
                 tracing::warn!(tasks = ?late, "did not end in time");
             }
         }
+        self.crew.end().await;
     }
 }
 

@@ -33,7 +33,8 @@ options! {
         /// Whether the kernel may write the memory of this process, with its secrets, into a file
         /// when it crashes, and debuggers of the same user may look into it.
         key core_dumps: bool = "false" => .restart();
-        /// Threads that serve clients. 0: one for each processor.
+        /// Threads that serve clients, each its own from their first byte to their last. 0: one for
+        /// each processor.
         key workers: usize = "0" => .limits(0, 1024).restart();
         /// What Tidegate logs.
         key log: Log;

@@ -4,7 +4,7 @@ use super::rules::Networks;
 use crate::net::proxied::{ProxiedError, read_header};
 use crate::refusal::Refusal;
 use crate::registry::Presence;
-use crate::task::Stop;
+use crate::task::{Crew, Stop};
 use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -108,12 +108,13 @@ impl Gate {
         }
     }
 
-    /// Accepts connections until told to stop; each is one of `serve`'s.
-    pub async fn listen<F: Future<Output = ()> + Send + 'static>(
+    /// Accepts connections until told to stop; each is served by one of the crew.
+    pub async fn listen<F: Future<Output = ()> + Send>(
         self: Arc<Gate>,
         listener: TcpListener,
         mut stop: Stop,
-        serve: impl Fn(Arrival, TcpStream, SocketAddr) -> F,
+        crew: &Crew,
+        serve: impl Fn(Arrival, TcpStream, SocketAddr) -> F + Clone + Send + 'static,
     ) {
         loop {
             // Both branches are cancel-safe.
@@ -123,7 +124,13 @@ impl Gate {
             };
             match accepted {
                 Ok((tcp, address)) => {
-                    tokio::spawn(serve(self.arrive(), tcp, address));
+                    let (arrival, serve) = (self.arrive(), serve.clone());
+                    crew.spawn(async move {
+                        // It is watched where it is served.
+                        if let Ok(tcp) = tcp.into_std().and_then(TcpStream::from_std) {
+                            serve(arrival, tcp, address).await;
+                        }
+                    });
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");

@@ -9,7 +9,7 @@ use crate::door::gate::Gate;
 use crate::net::tls::Acceptor;
 use crate::refusal::Refusal;
 use crate::registry::Registry;
-use crate::task::Stop;
+use crate::task::{Crew, Stop};
 use crate::topology::NodeId;
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,10 +69,11 @@ impl Engine {
             .or_else(|| self.clusters.first().map(|cluster| cluster.default_greeting()))
     }
 
-    /// Accepts clients until told to stop.
-    pub async fn listen(self: Arc<Self>, listener: TcpListener, stop: Stop) {
-        let serve = |arrival, tcp, address| accept::serve(self.clone(), arrival, tcp, address);
-        self.gate.clone().listen(listener, stop, serve).await;
+    /// Accepts clients, whom the crew serves, until told to stop.
+    pub async fn listen(self: Arc<Self>, listener: TcpListener, crew: Arc<Crew>, stop: Stop) {
+        let gate = self.gate.clone();
+        let serve = move |arrival, tcp, address| accept::serve(self.clone(), arrival, tcp, address);
+        gate.listen(listener, stop, &crew, serve).await;
     }
 
     /// Sends all clients away; see [`Gate::drain`].

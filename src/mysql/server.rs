@@ -137,6 +137,10 @@ impl Connector for MyConnector {
     fn is_quiet(server: &mut Box<Server>) -> bool {
         server.link.is_quiet()
     }
+
+    fn move_here(server: &mut Box<Server>) -> std::io::Result<()> {
+        server.link.stream.move_here()
+    }
 }
 
 impl Server {

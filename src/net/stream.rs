@@ -1,6 +1,7 @@
 //! A connection, plain or TLS, as one type.
 
 use pin_project::pin_project;
+use socket2::SockRef;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -27,6 +28,19 @@ impl Stream {
             Stream::ToClient(tls) => tls.get_ref().0,
             Stream::ToServer(tls) => tls.get_ref().0,
         }
+    }
+
+    /// From now on the poller of the caller's runtime watches it. What has arrived is noticed only
+    /// when that poller looks.
+    pub fn move_here(&mut self) -> io::Result<()> {
+        let tcp = match self {
+            Stream::Plain(tcp) => tcp,
+            Stream::ToClient(tls) => tls.get_mut().0,
+            Stream::ToServer(tls) => tls.get_mut().0,
+        };
+        let same = SockRef::from(&*tcp).try_clone()?;
+        *tcp = TcpStream::from_std(same.into())?;
+        Ok(())
     }
 
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {

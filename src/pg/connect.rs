@@ -148,6 +148,10 @@ impl Connector for PgConnector {
     fn is_quiet(server: &mut Box<Server>) -> bool {
         server.is_quiet()
     }
+
+    fn move_here(server: &mut Box<Server>) -> std::io::Result<()> {
+        server.stream.move_here()
+    }
 }
 
 impl PgConnector {

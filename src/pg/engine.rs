@@ -8,7 +8,7 @@ use super::registry::{ClientEntry, Registry, ServerEntry, id_of};
 use crate::door::gate::Gate;
 use crate::net::tls::Acceptor;
 use crate::refusal::Refusal;
-use crate::task::{Stop, Tasks};
+use crate::task::{Crew, Stop, Tasks};
 use crate::topology::NodeId;
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,10 +87,11 @@ impl Engine {
         })
     }
 
-    /// Accepts clients until told to stop.
-    pub async fn listen(self: Arc<Self>, listener: TcpListener, stop: Stop) {
-        let serve = |arrival, tcp, address| accept::serve(self.clone(), arrival, tcp, address);
-        self.gate.clone().listen(listener, stop, serve).await;
+    /// Accepts clients, whom the crew serves, until told to stop.
+    pub async fn listen(self: Arc<Self>, listener: TcpListener, crew: Arc<Crew>, stop: Stop) {
+        let gate = self.gate.clone();
+        let serve = move |arrival, tcp, address| accept::serve(self.clone(), arrival, tcp, address);
+        gate.listen(listener, stop, &crew, serve).await;
     }
 
     /// Sends all clients away; see [`Gate::drain`].

@@ -2,12 +2,15 @@
 
 use super::Settings;
 use super::budget::{Budget, Sharer};
+use super::idle::{Idle, Shelf};
 use super::lent::{Held, Lease};
+use super::waiting::Waiting;
+use crate::task::Home;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
@@ -25,6 +28,8 @@ pub trait Connector: Send + Sync + 'static {
     fn check(&self, conn: &mut Self::Conn) -> impl Future<Output = bool> + Send;
     /// True when nothing arrived that nobody asked for. No system call.
     fn is_quiet(conn: &mut Self::Conn) -> bool;
+    /// From now on the poller of the caller's home watches the connection.
+    fn move_here(conn: &mut Self::Conn) -> io::Result<()>;
 }
 
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -49,21 +54,9 @@ pub enum Limit {
 /// A lease, so that what is granted to somebody who just left is not lost to the pool.
 type Grant<C> = Result<Lease<C>, <C as Connector>::Error>;
 
-struct Waiter<C: Connector> {
-    grant: oneshot::Sender<Grant<C>>,
-    since: Instant,
-}
-
-struct Idle<T> {
-    held: Held<T>,
-    since: Instant,
-}
-
 struct State<C: Connector> {
-    /// Last in, first out: what was used last is warm, what is not needed ages.
-    idle: Vec<Idle<C::Conn>>,
-    /// First come, first served.
-    waiting: VecDeque<Waiter<C>>,
+    idle: Shelf<C::Conn>,
+    waiting: Waiting<Grant<C>>,
     /// Idle, lent and connecting.
     open: usize,
     connecting: usize,
@@ -108,8 +101,8 @@ impl<C: Connector> Pool<C> {
             connector,
             settings: ArcSwap::new(settings),
             state: Mutex::new(State {
-                idle: Vec::new(),
-                waiting: VecDeque::new(),
+                idle: Shelf::default(),
+                waiting: Waiting::default(),
                 open: 0,
                 connecting: 0,
                 generation: 0,
@@ -138,20 +131,17 @@ impl<C: Connector> Pool<C> {
     pub fn try_lease(&self) -> Option<Lease<C>> {
         let pool = self.me.upgrade()?;
         let settings = self.settings.load();
-        let now = Instant::now();
+        let (now, here) = (Instant::now(), Home::here());
+        let oldest = now.checked_sub(settings.check_after).unwrap_or(now);
         loop {
             let mut held = {
                 let mut state = self.state.lock();
                 if !state.waiting.is_empty() {
                     return None;
                 }
-                let idle = state.idle.last()?;
-                if now.duration_since(idle.since) > settings.check_after {
-                    return None;
-                }
-                state.idle.pop()?.held
+                state.idle.take_used_after(here, oldest)?.held
             };
-            if held.expires > now && C::is_quiet(&mut held.conn) {
+            if held.expires > now && C::is_quiet(&mut held.conn) && held.come_here::<C>(here) {
                 return Some(Lease::new(held, pool));
             }
             drop(held);
@@ -172,11 +162,17 @@ impl<C: Connector> Pool<C> {
                 let waited = started.elapsed();
                 return Err(PoolError::Exhausted { waited, limit: self.limit() });
             };
-            let healthy = idle <= settings.check_after || self.connector.check(&mut lease).await;
-            if healthy && C::is_quiet(&mut lease) {
+            // The poller that watches it knows what has arrived; after a move the new one does not yet.
+            let sound = C::is_quiet(&mut lease) && lease.come_here();
+            let fresh = idle <= settings.check_after;
+            if sound && (fresh || self.is_alive(&mut lease).await) {
                 return Ok(lease);
             }
         }
+    }
+
+    async fn is_alive(&self, conn: &mut C::Conn) -> bool {
+        self.connector.check(conn).await && C::is_quiet(conn)
     }
 
     /// The next connection and how long it was idle; `None` when `left` ran out.
@@ -188,13 +184,11 @@ impl<C: Connector> Pool<C> {
         let granted = {
             let mut state = self.state.lock();
             if state.waiting.is_empty()
-                && let Some(idle) = state.idle.pop()
+                && let Some(idle) = state.idle.take(Home::here())
             {
                 return Ok(Some((Lease::new(idle.held, pool), idle.since.elapsed())));
             }
-            let (grant, granted) = oneshot::channel();
-            state.waiting.push_back(Waiter { grant, since: Instant::now() });
-            granted
+            state.waiting.join(Home::here(), Instant::now())
         };
         let place = Place { pool: self, granted };
         self.open_more();
@@ -254,7 +248,7 @@ impl<C: Connector> Pool<C> {
                 }
                 let opened = Instant::now();
                 let expires = opened + jittered(settings.max_lifetime);
-                self.put_back(Held { conn, opened, expires, generation });
+                self.put_back(Held { conn, opened, expires, generation, home: Home::here() });
             }
             Err(error) => self.connect_failed(error).await,
         }
@@ -265,15 +259,15 @@ impl<C: Connector> Pool<C> {
         let told = {
             let mut state = self.state.lock();
             match state.open > state.connecting {
-                true => VecDeque::new(),
-                false => std::mem::take(&mut state.waiting),
+                true => None,
+                false => Some(state.waiting.dismiss()).filter(|told| told.len() > 0),
             }
         };
-        if told.is_empty() {
-            tokio::time::sleep(AFTER_FAILURE).await;
-        }
-        for waiter in told {
-            let _ = waiter.grant.send(Err(error.clone()));
+        match told {
+            None => tokio::time::sleep(AFTER_FAILURE).await,
+            Some(told) => told.for_each(|waiter| {
+                let _ = waiter.grant.send(Err(error.clone()));
+            }),
         }
         self.state.lock().connecting -= 1;
         self.forget_one();
@@ -290,8 +284,9 @@ impl<C: Connector> Pool<C> {
             drop(held);
             return self.forget_one();
         }
+        let home = held.home;
         let mut lease = Lease::new(held, pool);
-        while let Some(waiter) = state.waiting.pop_front() {
+        while let Some(waiter) = state.waiting.next(home) {
             match waiter.grant.send(Ok(lease)) {
                 Ok(()) => return,
                 Err(Ok(back)) => lease = back,
@@ -299,7 +294,7 @@ impl<C: Connector> Pool<C> {
             }
         }
         if let Some(held) = lease.into_held() {
-            state.idle.push(Idle { held, since: now });
+            state.idle.put(Idle { held, since: now });
         }
         drop(state);
         if self.budget.is_spent() {
@@ -320,24 +315,18 @@ impl<C: Connector> Pool<C> {
     pub fn tend(&self) {
         let settings = self.settings.load();
         let now = Instant::now();
-        let mut closed = Vec::new();
-        {
+        let closed = {
             let mut state = self.state.lock();
             let mut open = state.open;
-            let kept = std::mem::take(&mut state.idle);
-            for mut idle in kept {
+            state.idle.sort_out(|idle| {
                 let surplus = open > settings.size
                     || open > settings.min_idle
                         && now.duration_since(idle.since) > settings.idle_timeout;
                 let dead = idle.held.expires <= now || !C::is_quiet(&mut idle.held.conn);
-                if surplus || dead {
-                    open -= 1;
-                    closed.push(idle);
-                } else {
-                    state.idle.push(idle);
-                }
-            }
-        }
+                open -= usize::from(surplus || dead);
+                surplus || dead
+            })
+        };
         for idle in closed {
             drop(idle);
             self.forget_one();
@@ -358,7 +347,7 @@ impl<C: Connector> Pool<C> {
         let idle = {
             let mut state = self.state.lock();
             state.generation += 1;
-            std::mem::take(&mut state.idle)
+            state.idle.sort_out(|_| true)
         };
         for idle in idle {
             drop(idle);
@@ -377,7 +366,7 @@ impl<C: Connector> Pool<C> {
             used: state.idle.iter().filter(|i| i.since.elapsed() > check_after).count(),
             opened: state.opened,
             closed: state.opened - (state.open - state.connecting) as u64,
-            longest_wait: state.waiting.front().map_or(Duration::ZERO, |w| w.since.elapsed()),
+            longest_wait: state.waiting.since().map_or(Duration::ZERO, |since| since.elapsed()),
         }
     }
 }
@@ -404,17 +393,14 @@ impl<C: Connector> Drop for Place<'_, C> {
         match self.granted.try_recv() {
             Ok(Ok(lease)) => lease.give_back(),
             Ok(Err(_)) => {}
-            Err(_) => self.pool.state.lock().waiting.retain(|waiter| !waiter.grant.is_closed()),
+            Err(_) => self.pool.state.lock().waiting.tidy(),
         }
     }
 }
 
 impl<C: Connector> Sharer for Pool<C> {
     fn evict_one(&self) -> bool {
-        let evicted = {
-            let mut state = self.state.lock();
-            if state.idle.is_empty() { None } else { Some(state.idle.remove(0)) }
-        };
+        let evicted = self.state.lock().idle.take_oldest();
         let found = evicted.is_some();
         if found {
             drop(evicted);

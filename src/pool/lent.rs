@@ -1,6 +1,7 @@
 //! A server connection on loan.
 
 use super::lease::{Connector, Pool};
+use crate::task::Home;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,6 +15,17 @@ pub(super) struct Held<T> {
     pub(super) expires: Instant,
     /// The pool's generation it was opened in.
     pub(super) generation: u64,
+    /// Whose poller watches it.
+    pub(super) home: Home,
+}
+
+impl<T> Held<T> {
+    /// Moves it to `here`, the caller's home, unless it is there. False: it broke on the way.
+    pub(super) fn come_here<C: Connector<Conn = T>>(&mut self, here: Home) -> bool {
+        let is_there = self.home == here || C::move_here(&mut self.conn).is_ok();
+        self.home = here;
+        is_there
+    }
 }
 
 /// A server connection on loan; dropping it closes the connection.
@@ -32,6 +44,11 @@ impl<C: Connector> Lease<C> {
         if let Some(held) = self.held.take() {
             self.pool.put_back(held);
         }
+    }
+
+    /// Moves the connection to the caller's home. False: it broke on the way.
+    pub(super) fn come_here(&mut self) -> bool {
+        self.held.as_mut().is_some_and(|held| held.come_here::<C>(Home::here()))
     }
 
     /// The connection, which the pool takes over again.

@@ -4,9 +4,11 @@
 //! or *lent*. A [`Lease`] that is dropped without [`Lease::give_back`] closes its connection.
 
 mod budget;
+mod idle;
 mod lease;
 mod lent;
 mod upkeep;
+mod waiting;
 
 pub use budget::{Budget, Slot};
 pub use lease::{Connector, Counts, Limit, Pool, PoolError};

@@ -36,7 +36,10 @@ async fn psql_reads_every_show_command() {
         ),
         ("SHOW STATS_TOTALS", "orders|orders|1000|1200|5000|9000|2000|2000"),
         ("SHOW STATS_AVERAGES", "orders|orders|10|12|50|90|300|0"),
-        ("SHOW DATABASES", "billing|orders|postgres|10.0.0.1|5432|billing||transaction|20|0|0|0|5000|0|0|0"),
+        (
+            "SHOW DATABASES",
+            "billing|orders|postgres|10.0.0.1|5432|billing||transaction|20|0|0|0|5000|0|0|0",
+        ),
         ("SHOW RATES", "orders|10|12|0|0|50|90|256|1024|0|3"),
         ("SHOW LAG", "orders|b|replica|12|96||1:0/3000060"),
         ("SHOW PINS", "listen|7|app|orders|orders|idle|idle||worker"),

@@ -15,8 +15,10 @@ async fn three() -> Cluster {
     servers
 }
 
+/// On a busy machine a replica may take a while to show what the session has seen on another.
 fn patient(servers: &Cluster, keys: &str) -> Wanted {
-    proxy(servers).with("route", &format!("max_staleness = \"1h\"\n{keys}"))
+    let wait = if keys.contains("read_wait") { "" } else { "read_wait = \"30s\"" };
+    proxy(servers).with("route", &format!("max_staleness = \"1h\"\n{wait}\n{keys}"))
 }
 
 /// Where the statement went, and why.
@@ -353,6 +355,8 @@ async fn routes_tell_of_each_shape_where_it_went_and_how_long_it_took() {
     })
     .await;
     client.simple_query("SELECT a FROM t WHERE a = 1").await.unwrap();
+    // What is written down of a statement is written after its answer: by then of these all.
+    client.simple_query("SELECT 1").await.unwrap();
     let routes = running.admin("SHOW ROUTES").await;
     let of = |shape: &str| {
         let rows: Vec<_> = routes.iter().filter(|row| row[9].as_deref() == Some(shape)).collect();

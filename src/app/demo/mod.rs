@@ -40,7 +40,7 @@ enum DemoError {
 
 /// Shows the proxy at work until somebody ends it; with `check`, runs the scripted scenario.
 pub(super) fn demo(engine: Engine, check: bool) -> ExitCode {
-    let ended = match runtime(0) {
+    let ended = match runtime() {
         Ok(runtime) => runtime.block_on(perform(engine, check)),
         Err(error) => Err(error.into()),
     };

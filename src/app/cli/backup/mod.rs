@@ -121,7 +121,7 @@ where
         Ok(config) => config,
         Err(problems) => return check::print_problems(&problems),
     };
-    let done = match runtime(config.settings.workers) {
+    let done = match runtime() {
         Ok(runtime) => runtime.block_on(work(config)),
         Err(error) => Err(error.into()),
     };
