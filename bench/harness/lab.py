@@ -21,6 +21,8 @@ class Endpoint:
     name: str
     port: int
     pid: int
+    # Of its metrics.
+    http: int = 0
     # A process that stands in where the first cannot do the work: by pgbench mode.
     instead: dict = field(default_factory=dict)
 
@@ -153,6 +155,7 @@ users = {{ {USER} = {{ password_file = "{password}" }} }}
 '''
         command = [*wrap, self.binaries['tidegate'], 'run', '-c', self._write(f'{name}.toml', text)]
         endpoint = self._listening(name, port, command)
+        endpoint.http = http
         # The roles are known half a second after the first probes.
         time.sleep(1)
         return endpoint

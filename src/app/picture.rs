@@ -253,7 +253,7 @@ fn prepared(cluster: &Cluster) -> Vec<view::Prepared> {
         let start = &query[..query.len().min(PREPARED_TEXT)];
         view::Prepared {
             cluster: cluster.name.clone(),
-            name: statement.server_name(),
+            name: statement.server_name().to_string(),
             clients: clients as u64,
             bytes: statement.bytes() as u64,
             primary: statement.primary().map(|why| why.name()),

@@ -19,6 +19,7 @@ mod refuse;
 pub mod registry;
 pub mod replication;
 mod server;
+mod server_name;
 pub mod session;
 pub mod statement;
 mod users;

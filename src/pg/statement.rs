@@ -1,6 +1,7 @@
 //! Prepared statements, shared by all clients of a cluster that prepare the same bytes.
 
 use super::params::Params;
+use super::server_name::ServerName;
 use crate::registry::Recent;
 use crate::sql::{self, Analysis, Hint, Why};
 use bytes::Bytes;
@@ -37,16 +38,6 @@ pub struct Judged {
     pub catalog: u64,
 }
 
-/// Names that clients cannot guess by accident.
-pub(super) const NAME_PREFIX: &str = "tidegate_";
-
-/// A statement of ours that may be closed or replaced at any time; it deallocates itself.
-pub(super) const STAND_IN: &str = "tidegate_0";
-pub(super) const DEALLOCATE_STAND_IN: &str = "DEALLOCATE tidegate_0";
-
-/// A name that no server has a statement of: a Bind of it fails.
-pub(super) const NOWHERE: &[u8] = b"tidegate_nowhere";
-
 impl Statement {
     fn new(id: u64, content: Bytes, judged: Judged, reading: Params) -> Statement {
         let Judged { analysis, catalog } = judged;
@@ -74,8 +65,8 @@ impl Statement {
         self.analysis.primary.or(refused)
     }
 
-    pub fn server_name(&self) -> String {
-        format!("{NAME_PREFIX}{:x}", self.id)
+    pub fn server_name(&self) -> ServerName {
+        ServerName::of(self.id)
     }
 
     pub fn query(&self) -> &[u8] {

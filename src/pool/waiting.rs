@@ -7,9 +7,9 @@ use tokio::sync::oneshot;
 
 /// By how much somebody may be served before another who came first, if the connection is at hand
 /// where they are.
-const HEAD_START: Duration = Duration::from_millis(1);
+const HEAD_START: Duration = Duration::from_millis(4);
 /// So many places of the queue are looked at.
-const LOOKED_AT: usize = 8;
+const LOOKED_AT: usize = 16;
 
 pub(super) struct Waiter<G> {
     pub(super) grant: oneshot::Sender<G>,
@@ -99,8 +99,8 @@ mod tests {
     }
 
     #[test]
-    fn nobody_who_waited_a_millisecond_longer_is_passed_over() {
-        assert_eq!(served(&[(2, 0), (1, 1001), (2, 1002)]), [0, 1, 2]);
+    fn nobody_who_waited_much_longer_is_passed_over() {
+        assert_eq!(served(&[(2, 0), (1, 4001), (2, 4002)]), [0, 1, 2]);
     }
 
     #[test]

@@ -1,7 +1,13 @@
 //! What belongs to one server connection, or only to the primary, and is asked for later.
 
 use crate::support::ask::{backend, refused, route, until, value};
-use crate::support::{cluster, proxy::proxy};
+use crate::support::cluster;
+use crate::support::proxy::{Running, proxy};
+
+/// What a client did is written down after its answer.
+async fn pinned(running: &Running, pins: [&str; 2]) {
+    until("the pins", async || running.pins().await == pins).await;
+}
 
 #[tokio::test]
 async fn who_asks_for_the_process_id_keeps_the_process() {
@@ -11,9 +17,9 @@ async fn who_asks_for_the_process_id_keeps_the_process() {
     // As a part of a condition it says nothing that could be kept.
     let others = "SELECT count(*) FROM pg_stat_activity WHERE pid <> pg_backend_pid()";
     value(&one, others).await;
-    assert_eq!(running.pins().await, ["", ""]);
+    pinned(&running, ["", ""]).await;
     let pid = value(&one, "SELECT pg_backend_pid()").await;
-    assert_eq!(running.pins().await, ["process_id", ""]);
+    pinned(&running, ["process_id", ""]).await;
     for _ in 0..3 {
         assert_ne!(backend(&two).await, pid);
         assert_eq!(value(&one, "SELECT pg_backend_pid()").await, pid);
@@ -40,7 +46,7 @@ async fn currval_is_what_this_session_drew() {
         assert_eq!(value(&one, "SELECT currval('t_id_seq')").await, n.to_string());
         assert_eq!(value(&two, "SELECT lastval()").await, "2");
     }
-    assert_eq!(running.pins().await, ["sequence", "sequence"]);
+    pinned(&running, ["sequence", "sequence"]).await;
 }
 
 #[tokio::test]

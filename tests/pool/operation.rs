@@ -103,7 +103,7 @@ async fn a_reload_drops_nobody_and_names_what_needs_a_restart() {
     client.batch_execute("BEGIN; INSERT INTO t VALUES (1)").await.unwrap();
     other.batch_execute("BEGIN").await.unwrap();
     other.batch_execute("COMMIT").await.unwrap();
-    assert_eq!(running.counts(0).idle, 1);
+    until("the idle connection", async || running.counts(0).idle == 1).await;
     rewrite(&running, "size = 2", "size = 1");
     rewrite(&running, "[listen]\n", "[listen]\nlogin_timeout = \"9s\"\n");
     let notices = order(&running, "RELOAD").await.unwrap();

@@ -2,7 +2,7 @@
 //! read at every level, with every fallback, while replicas stop, lag, restart and lose their
 //! network. No read is older than its level allows.
 //!
-//! `TIDEGATE_TEST_SECONDS` (10) says how long, `TIDEGATE_TEST_READS` how many reads it takes,
+//! `TIDEGATE_TEST_SECONDS` (60) says how long, `TIDEGATE_TEST_READS` how many reads it takes,
 //! `TIDEGATE_TEST_READERS` (1) how many clients do so at each level with each fallback.
 #![allow(unreachable_pub, reason = "modules of a test binary have no outside")]
 
@@ -114,7 +114,7 @@ async fn break_things(
     readers: &Readers,
 ) -> BTreeMap<Fault, u32> {
     let began = Instant::now();
-    let seconds = Duration::from_secs(asked_for("TIDEGATE_TEST_SECONDS").unwrap_or(10));
+    let seconds = Duration::from_secs(asked_for("TIDEGATE_TEST_SECONDS").unwrap_or(60));
     let reads = asked_for("TIDEGATE_TEST_READS");
     let (mut dice, mut happened) = (Dice::new(7), BTreeMap::new());
     let enough = || match reads {

@@ -6,7 +6,8 @@ use super::owed::Owed;
 use super::receive::{Incoming, LOOK_LIMIT, Passage};
 use super::send::{Outgoing, asks};
 use super::{Backend, Session, Tx};
-use crate::pg::statement::{NAME_PREFIX, OnServer, Slot, Statement};
+use crate::pg::server_name::ServerName;
+use crate::pg::statement::{OnServer, Slot, Statement};
 use crate::pg::wire;
 use std::sync::Arc;
 
@@ -143,8 +144,7 @@ impl Session {
             return;
         }
         for id in to.backend.prepared.ids() {
-            let name = format!("{}{id:x}", NAME_PREFIX);
-            wire::put_named(to.out, b'C', b'S', name.as_bytes());
+            wire::put_named(to.out, b'C', b'S', ServerName::of(id).as_bytes());
             to.owed.push(Owed::Close { ours: true, slot: Slot::Shared(id), undo: None });
         }
         to.backend.prepared.clear();

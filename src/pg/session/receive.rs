@@ -4,7 +4,7 @@
 use super::delivery::Delivery;
 use super::owed::{Owed, Queue};
 use super::{Backend, Session, Tx};
-use crate::pg::statement::{NAME_PREFIX, STAND_IN};
+use crate::pg::server_name::{PREFIX, STAND_IN};
 use crate::pg::wire::{self, Fault, HEADER, Header, WireError};
 use crate::sql::{SetValue, Step};
 use bytes::{BufMut, BytesMut};
@@ -340,7 +340,7 @@ impl Session {
 
     /// The client's own names in place of the shared ones.
     fn rename_back(&self, body: &[u8], stand_in: Option<&[u8]>) -> Option<Vec<u8>> {
-        let text = std::str::from_utf8(body).ok().filter(|t| t.contains(NAME_PREFIX))?;
+        let text = std::str::from_utf8(body).ok().filter(|t| t.contains(PREFIX))?;
         let mut renamed = text.to_owned();
         let mut rename = |ours: &str, name: &[u8]| {
             let name = format!("\"{}\"", String::from_utf8_lossy(name));

@@ -6,7 +6,8 @@ use super::plan::{self, say};
 use super::undo::Undo;
 use super::{Backend, Session, Tx};
 use crate::pg::params::Params;
-use crate::pg::statement::{DEALLOCATE_STAND_IN, NOWHERE, STAND_IN, Slot, Statement};
+use crate::pg::server_name::{DEALLOCATE_STAND_IN, NOWHERE, STAND_IN, ServerName};
+use crate::pg::statement::{Slot, Statement};
 use crate::pg::wire::{self, HEADER};
 use crate::sql::Analysis;
 use bytes::{BufMut, BytesMut};
@@ -159,7 +160,7 @@ impl Session {
         }
         let instead = if *deallocates && !to.backend.prepared.private {
             to.stand_in();
-            Some(STAND_IN.to_owned())
+            Some(ServerName::of(0))
         } else {
             self.name_on_server(statement, *unnamed, to)
         };
@@ -186,7 +187,7 @@ impl Session {
         statement: Option<&Arc<Statement>>,
         unnamed: bool,
         to: &mut Outgoing<'_>,
-    ) -> Option<String> {
+    ) -> Option<ServerName> {
         let by = self.variables.current();
         match (statement, unnamed) {
             (Some(statement), true) => to.ensure_unnamed(statement, by),
@@ -308,8 +309,7 @@ impl Outgoing<'_> {
         self.owed.push(owed);
         self.describe(statement, name.as_bytes());
         if let Some(oldest) = self.backend.prepared.add(statement.id, self.backend.max_prepared) {
-            let name = format!("{}{oldest:x}", crate::pg::statement::NAME_PREFIX);
-            wire::put_named(self.out, b'C', b'S', name.as_bytes());
+            wire::put_named(self.out, b'C', b'S', ServerName::of(oldest).as_bytes());
             self.owed.push(Owed::Close { ours: true, slot: Slot::Shared(oldest), undo: None });
         }
     }
@@ -332,13 +332,13 @@ impl Outgoing<'_> {
     /// The server has `statement` when what follows arrives, under the name that is returned: the
     /// shared one, unless the session reads texts by other parameters now than when it prepared this
     /// one; what is read otherwise is nobody else's.
-    pub(super) fn ensure(&mut self, statement: &Arc<Statement>, by: &Params) -> String {
+    pub(super) fn ensure(&mut self, statement: &Arc<Statement>, by: &Params) -> ServerName {
         if self.backend.prepared.has(statement.id) {
             return statement.server_name();
         }
         if !by.reads_as(&statement.reading) {
             self.parse_unnamed(statement, None);
-            return String::new();
+            return ServerName::unnamed();
         }
         let slot = Slot::Shared(statement.id);
         self.parse(statement, Owed::Parse { ours: true, slot, undo: None });
