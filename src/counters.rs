@@ -28,6 +28,8 @@ pub struct Counters {
     pub relistened: Counter,
     /// Positions of sessions that a promotion left behind.
     pub lost_positions: Counter,
+    /// What became of commits whose server was lost, where that was to be found out.
+    pub outcomes: Family,
     /// How long batches took, waiting and unseen retries included.
     pub took: Histogram,
     /// How long clients waited for a server connection.

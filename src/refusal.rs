@@ -60,6 +60,9 @@ pub enum Refusal {
         "node {node} committed it and stopped waiting for its standbys: whether it lasts is unknown"
     )]
     NotReplicated { node: Arc<str> },
+    /// What the next primary says.
+    #[error("node {node} was lost at the commit, and the transaction was rolled back")]
+    RolledBack { node: Arc<str> },
     #[error("node {node} is no longer the primary")]
     ReignEnded { node: Arc<str> },
     #[error("cluster {cluster} is disabled by an operator")]
@@ -144,6 +147,7 @@ impl Refusal {
             Refusal::ReignEnded { .. } => 310,
             Refusal::Disabled { .. } => 311,
             Refusal::NotReplicated { .. } => 312,
+            Refusal::RolledBack { .. } => 313,
             Refusal::Setting { .. } => 401,
             Refusal::UnknownSetting { .. } => 402,
             Refusal::NotAlone { .. } => 403,
@@ -183,6 +187,7 @@ impl Refusal {
             Refusal::ForeignPosition,
             Refusal::WeakCommit,
             Refusal::NotReplicated { node: node.clone() },
+            Refusal::RolledBack { node: node.clone() },
             Refusal::ReignEnded { node: node.clone() },
             Refusal::Disabled { cluster: cluster.clone() },
             Refusal::LoginTimeout(waited),

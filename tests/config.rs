@@ -243,6 +243,11 @@ const BAD: &[(&str, &str)] = &[
   hint: set "off", or add a standby to nodes"#,
     ),
     (
+        "failover.commit_outcome = \"resolve\"",
+        r#"tidegate.toml:5: clusters.orders.failover.commit_outcome = "resolve": is for clusters whose failover is done here
+  hint: set clusters.orders.failover.mode, or remove it"#,
+    ),
+    (
         "backup = { store = \"s3://x/y\", from = \"any\", pause_lag = \"2m\" }",
         r#"tidegate.toml:5: clusters.orders.backup.pause_lag = "2m": must be at most clusters.orders.backup.max_lag, 60s
   hint: a replica that is further behind is not taken at all"#,

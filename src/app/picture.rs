@@ -197,6 +197,7 @@ fn stats(cluster: &Arc<str>, counters: &Counters) -> view::Stats {
         retries: counters.retries.counts(),
         notifications: counters.notifications.get(),
         relistened: counters.relistened.get(),
+        outcomes: counters.outcomes.counts(),
         lost_positions: counters.lost_positions.get(),
         logins_ok: counters.logins.get(),
         logins_failed: counters.failed_logins.get(),

@@ -17,6 +17,7 @@ use crate::pg::catalog;
 use crate::pg::cluster::{self, Access, Cluster};
 use crate::pg::connect::Node;
 use crate::pg::engine::{self, Engine};
+use crate::pg::govern::Outcomes;
 use crate::pg::probe::PgProbe;
 use crate::pg::registry::{Registry, ServerEntry};
 use crate::route;
@@ -114,8 +115,15 @@ fn one_cluster(
         },
         strict: settings.failover.mode != failover::Mode::Off
             && settings.failover.guarantee == failover::Guarantee::Strict,
+        outcomes: outcomes(settings),
         dispatch: dispatch((name, names), settings, monitor, (live, tracer)),
     }))
+}
+
+fn outcomes(settings: &config::Cluster) -> Option<Outcomes> {
+    let login = monitor_login(&settings.monitor);
+    let resolves = settings.failover.commit_outcome == failover::CommitOutcome::Resolve;
+    resolves.then(|| Outcomes::new(login, settings.monitor.probe_timeout))
 }
 
 /// Until it is known whose term it is, nobody writes.

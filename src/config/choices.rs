@@ -146,6 +146,10 @@ choices! {
     failover::Guarantee {
         "strict" => failover::Guarantee::Strict, "available" => failover::Guarantee::Available,
     } later []
+    failover::CommitOutcome {
+        "unknown" => failover::CommitOutcome::Unknown,
+        "resolve" => failover::CommitOutcome::Resolve,
+    } later []
     failover::Rejoin {
         "manual" => failover::Rejoin::Manual, "automatic" => failover::Rejoin::Automatic,
     } later []

@@ -5,7 +5,7 @@ use super::cluster::{Cluster, DAY, HOUR};
 use super::reading::Reading;
 use super::schema::options;
 use super::values::{Complaint, Value};
-use crate::failover::{CommandLine, Guarantee, Mode, Rejoin, Settings};
+use crate::failover::{CommandLine, CommitOutcome, Guarantee, Mode, Rejoin, Settings};
 use std::time::Duration;
 use toml::de::DeValue;
 
@@ -50,6 +50,13 @@ options! {
         /// Who brings a former primary back as a standby, by its agent (nodes.agent): "manual": an
         /// operator, by REJOIN; "automatic": Tidegate, as soon as there is another primary.
         key rejoin: Rejoin = "manual" => .restart();
+        /// What a client is told whose primary was lost while it waited for its COMMIT. "unknown":
+        /// that nobody knows (08007). "resolve": the next primary is asked whether it happened, for
+        /// as long as hold: then it is done, or it is rolled back (40001, nothing of it is there);
+        /// what cannot be proven stays 08007. It costs a question ahead of each COMMIT, without a
+        /// round trip of its own. So it is for COMMIT in a message of its own, and for statements
+        /// outside of transactions by the extended protocol (SELECT, INSERT, UPDATE, DELETE, MERGE).
+        key commit_outcome: CommitOutcome = "unknown" => .restart();
         /// A program and its arguments that ends a server for certain, such as one that switches
         /// its power off; exit code 0 says that it has ended. It is told TIDEGATE_CLUSTER,
         /// TIDEGATE_NODE, TIDEGATE_ADDRESS and TIDEGATE_TERM in its environment.
@@ -92,6 +99,11 @@ pub(super) fn check(path: &str, cluster: &Cluster, reading: &mut Reading<'_>) {
         }
     }
     if settings.mode == Mode::Off {
+        if settings.commit_outcome == CommitOutcome::Resolve {
+            let hint = format!("set {path}.failover.mode, or remove it");
+            let key = format!("{path}.failover.commit_outcome");
+            reading.wrong(&key, "is for clusters whose failover is done here", Some(hint));
+        }
         return;
     }
     let mode = format!("{path}.failover.mode");

@@ -39,7 +39,7 @@ pub use execute::{Before, Executor, Failure, Gate};
 pub use handle::{Answer, Handle, Opinion, Rejoining, Wanted};
 pub use plan::{Fact, Obstacle, Step, abandon, begin, may_promote, next, note, quorum_after};
 pub use report::{Event, Loss, Outcome, Taken};
-pub use settings::{CommandLine, Mode, Rejoin, Settings};
+pub use settings::{CommandLine, CommitOutcome, Mode, Rejoin, Settings};
 pub use store::{FileLedger, Folder, Ledger, State, StoreError, record_file};
 pub use term::{
     Change, Evidence, Guarantee, Kind, Name, Phase, Place, Promoted, Quorum, Record, Term,

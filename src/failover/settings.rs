@@ -23,6 +23,15 @@ pub enum Rejoin {
     Automatic,
 }
 
+/// What a client is told whose server was lost at a COMMIT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommitOutcome {
+    /// That nobody knows whether it happened.
+    Unknown,
+    /// What the next primary says of it.
+    Resolve,
+}
+
 /// A program and its arguments; empty: none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommandLine(pub Vec<String>);
@@ -49,6 +58,7 @@ pub struct Settings {
     /// How long a step may take before the change is given up, where it still can be.
     pub patience: Duration,
     pub rejoin: Rejoin,
+    pub commit_outcome: CommitOutcome,
     /// Ends the server for certain; exit code 0 says that it has ended.
     pub fence_command: CommandLine,
 }

@@ -198,8 +198,12 @@ fn stats(page: &mut Exposition, stats: &[Stats]) {
             page.sample(metric, &[&of.cluster, &of.database], value(of));
         }
     }
-    let labelled: [(&Metric, Counts); 3] =
-        [(&ERRORS, |s| &s.errors), (&ROUTED, |s| &s.routed), (&RETRIES, |s| &s.retries)];
+    let labelled: [(&Metric, Counts); 4] = [
+        (&ERRORS, |s| &s.errors),
+        (&ROUTED, |s| &s.routed),
+        (&RETRIES, |s| &s.retries),
+        (&OUTCOMES, |s| &s.outcomes),
+    ];
     for (metric, counts) in labelled {
         page.metric(metric);
         for of in stats {

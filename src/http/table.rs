@@ -142,6 +142,8 @@ metrics! {
         "Decisions where a statement or transaction goes, by their reason.";
     RETRIES = "tidegate_retries_total", Counter, &["cluster", "database", "reason"],
         "Statements that ran again, unseen by the client, by the reason.";
+    OUTCOMES = "tidegate_commits_in_doubt_total", Counter, &["cluster", "database", "outcome"],
+        "Commits whose server was lost, by what was found out: committed, rolled_back or unknown.";
     NOTIFICATIONS = "tidegate_notifications_total", Counter, DATABASE,
         "Notifications given to clients that keep no server connection for them.";
     RELISTENED = "tidegate_listen_reconnects_total", Counter, DATABASE,

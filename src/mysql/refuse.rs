@@ -97,6 +97,9 @@ fn code_and_hint(refusal: &Refusal) -> (u16, &'static str, &'static str) {
         Refusal::OutcomeUnknown { .. } | Refusal::NotReplicated { .. } => {
             (2013, "HY000", "it may or may not have been committed: look before you repeat it")
         }
+        Refusal::RolledBack { .. } => {
+            (1213, "40001", "nothing of it is there: try the whole transaction again")
+        }
         Refusal::AnswerCut { .. } => {
             (2013, "HY000", "discard the rows received so far and try again")
         }

@@ -1,6 +1,7 @@
 //! One client after its login: takes a batch, finds it a server, has it answered, lets go.
 
 mod begun;
+mod doubt;
 mod explain;
 mod hear;
 mod loss;
@@ -342,6 +343,7 @@ impl Client {
             out: &mut unsent,
             owed: &mut self.owed,
             show: &|name| self.entry.show(name, &self.cluster),
+            resolves: false,
         };
         self.session.send(&self.batch, &self.input, &mut to);
         while let Some(owed) = self.owed.pop() {

@@ -4,6 +4,7 @@ use super::auth::throttle::Throttle;
 use super::auth::{self, ServerSecret, UserTable};
 use super::catalog::{self, Catalogs, Database};
 use super::connect::{Node, PgConnector};
+use super::govern::Outcomes;
 use super::listen::Hubs;
 use super::replication::Destination;
 use super::statement::Statements;
@@ -47,6 +48,8 @@ pub struct Cluster {
     pub catalogs: Catalogs,
     /// No acknowledged write may be lost: commits wait for standbys, whatever a session likes.
     pub strict: bool,
+    /// What became of commits whose server was lost; `None`: nobody finds out.
+    pub outcomes: Option<Outcomes>,
     dispatch: Dispatch,
     pools: Mutex<HashMap<PoolKey, Arc<UserPools>>>,
 }
@@ -106,6 +109,7 @@ pub struct Parts {
     pub users: UserTable,
     pub catalog: catalog::Settings,
     pub strict: bool,
+    pub outcomes: Option<Outcomes>,
     pub dispatch: Dispatch,
 }
 
@@ -127,6 +131,7 @@ impl Cluster {
             hubs: Hubs::default(),
             catalogs: Catalogs::new(parts.catalog),
             strict: parts.strict,
+            outcomes: parts.outcomes,
             dispatch: parts.dispatch,
             pools: Mutex::default(),
         }

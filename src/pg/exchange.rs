@@ -345,11 +345,14 @@ impl Client {
     ) -> T {
         let Some(mut lease) = self.link.take() else { return T::default() };
         let server: &mut Server = &mut lease;
+        let resolves =
+            self.cluster.outcomes.is_some() && self.flow.writing && !self.reads_elsewhere();
         let mut to = Outgoing {
             backend: &mut server.backend,
             out: &mut server.out,
             owed: &mut self.owed,
             show: &|name| self.entry.show(name, &self.cluster),
+            resolves,
         };
         let written = write(&mut self.session, &self.batch, &mut to);
         self.link = Some(lease);

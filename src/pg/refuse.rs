@@ -98,6 +98,9 @@ fn code_and_hint(refusal: &Refusal) -> (&str, &'static str) {
         Refusal::PoolExhausted { .. } => {
             ("53300", "Raise the limit named here, shorten transactions, or raise pool.query_wait.")
         }
+        Refusal::RolledBack { .. } => {
+            ("40001", "Nothing of it is there: try the whole transaction again.")
+        }
         Refusal::NoPrimary { .. } => {
             ("57P03", "Nothing was executed: try again; SHOW NODES on the console tells why.")
         }

@@ -32,7 +32,7 @@ impl Client {
     }
 
     /// Ready when the client will not wait any longer.
-    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<Leaving> {
+    pub(super) fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<Leaving> {
         loop {
             // Registered first: who is told to go after this look is woken.
             self.entry.listen(cx);

@@ -224,6 +224,13 @@ pub(super) const ENTRIES: &[Entry] = &[
         "Look whether the write is there before you repeat it.",
     ),
     entry(
+        313,
+        ("40001", 1213),
+        "node … was lost at the commit, and the transaction was rolled back",
+        "The primary was lost before the commit was safe, and the next one has nothing of it (failover.commit_outcome = \"resolve\").",
+        "Nothing of it is there: try the whole transaction again.",
+    ),
+    entry(
         401,
         ("22023", 1231),
         "invalid value for parameter …: …",

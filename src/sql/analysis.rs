@@ -106,7 +106,10 @@ pub enum Step {
     Begin {
         read_only: Option<bool>,
     },
-    Commit,
+    /// COMMIT; `chain`: another transaction begins at once.
+    Commit {
+        chain: bool,
+    },
     Rollback,
     Savepoint(Box<str>),
     /// RELEASE SAVEPOINT

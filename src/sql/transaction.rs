@@ -10,16 +10,17 @@ use nodes::TransactionStmtKind as Kind;
 /// What ends a transaction, and savepoints, may run wherever the transaction is: outside one they
 /// do nothing.
 pub(super) fn transaction(stmt: &nodes::TransactionStmt) -> Part {
+    let commit = Step::Commit { chain: false };
     let name = || stmt.savepoint_name().unwrap_or_default().into();
     match stmt.kind {
         Kind::TRANS_STMT_BEGIN | Kind::TRANS_STMT_START => begin(stmt),
-        Kind::TRANS_STMT_COMMIT => Part::read().step(Step::Commit),
+        Kind::TRANS_STMT_COMMIT => Part::read().step(Step::Commit { chain: stmt.chain }),
         Kind::TRANS_STMT_ROLLBACK => Part::read().step(Step::Rollback),
         Kind::TRANS_STMT_SAVEPOINT => Part::read().step(Step::Savepoint(name())),
         Kind::TRANS_STMT_RELEASE => Part::read().step(Step::Release(name())),
         Kind::TRANS_STMT_ROLLBACK_TO => Part::read().step(Step::RollbackTo(name())),
         // PREPARE TRANSACTION leaves the session as COMMIT does.
-        Kind::TRANS_STMT_PREPARE => Part::primary(Why::Transaction).step(Step::Commit),
+        Kind::TRANS_STMT_PREPARE => Part::primary(Why::Transaction).step(commit),
         _ => Part::primary(Why::Write),
     }
 }

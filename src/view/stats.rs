@@ -30,6 +30,8 @@ pub struct Stats {
     pub notifications: u64,
     /// Times that a connection which listens for clients was lost and replaced.
     pub relistened: u64,
+    /// Commits whose server was lost, by what became of them.
+    pub outcomes: BTreeMap<String, u64>,
     /// Positions of `read_after` that a promotion left behind.
     pub lost_positions: u64,
     pub logins_ok: u64,

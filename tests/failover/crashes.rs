@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 use tidegate::failover::{
-    Before, Change, CommandLine, Evidence, Executor, FileLedger, Folder, Gate, Guarantee, Kind,
-    Ledger, Mode, Name, Record, Rejoin, Settings, State, StoreError, Term, begin,
+    Before, Change, CommandLine, CommitOutcome, Evidence, Executor, FileLedger, Folder, Gate,
+    Guarantee, Kind, Ledger, Mode, Name, Record, Rejoin, Settings, State, StoreError, Term, begin,
 };
 use tidegate::pg::connect::Node;
 use tidegate::pg::govern::{Governor, Subject};
@@ -87,6 +87,7 @@ fn settings() -> Settings {
         drain: seconds(5),
         patience: seconds(60),
         rejoin: Rejoin::Manual,
+        commit_outcome: CommitOutcome::Unknown,
         fence_command: CommandLine::default(),
     }
 }

@@ -12,6 +12,7 @@ mod automatic;
 mod by_hand;
 mod companion;
 mod crashes;
+mod doubt;
 mod load;
 mod measure;
 mod planned;

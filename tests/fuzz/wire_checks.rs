@@ -66,6 +66,7 @@ fn plan(parts: &[&[u8]]) -> (Vec<u8>, Result<(), String>) {
                 out: &mut out,
                 owed: &mut owed,
                 show: &|name| name.to_owned(),
+                resolves: false,
             };
             session.send(&batch, &input, &mut to);
             tail = batch.frames.last().map_or(0, |frame| frame.later);
@@ -153,7 +154,8 @@ fn receive(asked: u8, parts: &[&[u8]]) -> Received {
 }
 
 fn owing(asked: u8) -> Queue {
-    let steps = vec![Step::Begin { read_only: None }, Step::DeallocateAll, Step::Commit];
+    let steps =
+        vec![Step::Begin { read_only: None }, Step::DeallocateAll, Step::Commit { chain: false }];
     let analysis = Arc::new(Analysis { steps, ..Analysis::default() });
     let parse = |ours| Owed::Parse { ours, slot: Slot::Shared(7), undo: None };
     let effect = Some(analysis.clone());

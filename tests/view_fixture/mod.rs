@@ -61,6 +61,7 @@ fn stats() -> Stats {
         retries: counts("25006", 1),
         notifications: 5,
         relistened: 1,
+        outcomes: BTreeMap::new(),
         lost_positions: 0,
         logins_ok: 12,
         logins_failed: 2,

@@ -17,6 +17,7 @@ fn settings(guarantee: Guarantee) -> Settings {
         drain: seconds(5),
         patience: seconds(15),
         rejoin: crate::failover::Rejoin::Manual,
+        commit_outcome: crate::failover::CommitOutcome::Unknown,
         fence_command: CommandLine::default(),
     }
 }

@@ -7,6 +7,17 @@ use crate::pg::session::Tx;
 use crate::pg::session::batch::{End, Item};
 use crate::pg::wire;
 use crate::refusal::Refusal;
+use std::sync::Arc;
+
+/// What was under way when an exchange went wrong.
+pub(super) struct Loss {
+    pub(super) node: Arc<str>,
+    pub(super) was: refuse::Circumstances,
+    /// The batch had no end yet.
+    pub(super) open: bool,
+    /// Bytes of its last frame that were still to come.
+    pub(super) tail: usize,
+}
 
 impl Client {
     /// The node gave up its reign: nothing that it still says reaches a client.
@@ -28,18 +39,33 @@ impl Client {
 
     /// An exchange went wrong: what the client is told, and whether it can stay.
     pub(super) fn after(&mut self, ended: Ended) -> Result<(), Leaving> {
+        let loss = self.size_up(&ended);
+        self.break_it(ended, loss)
+    }
+
+    /// What was under way; who has to know of it does.
+    pub(super) fn size_up(&mut self, ended: &Ended) -> Loss {
         let node = self.node.map_or_else(|| "?".into(), |node| self.cluster.node_name(node));
         tracing::debug!(client = self.entry.id, node = &*node, ?ended, "an exchange broke");
-        if let (Ended::ServerLost(_), Some(node)) = (&ended, self.node) {
+        if let (Ended::ServerLost(_), Some(node)) = (ended, self.node) {
             self.cluster.monitor.report_failure(node, "connection lost");
         }
         let gone = matches!(ended, Ended::ClientLeft | Ended::Killed);
         if gone && !self.owed.is_empty() {
             self.engine.cancel_abandoned(&self.cluster, self.entry.shared());
         }
+        if let Ended::Desync(desync) = ended {
+            tracing::warn!(node = &*node, %desync, "a server connection is closed");
+            self.cluster.counters.desyncs.increment();
+        }
+        let (was, open, tail) = (self.circumstances(ended), self.flow.open, self.flow.tail);
+        Loss { node, was, open, tail }
+    }
+
+    pub(super) fn circumstances(&self, ended: &Ended) -> refuse::Circumstances {
         let in_transaction = self.session.tx != Tx::Idle || self.owed.any_begin();
         let commits = !in_transaction || self.owed.any_commit();
-        let was = refuse::Circumstances {
+        refuse::Circumstances {
             delivered: self.flow.delivered,
             inside_frame: self.flow.inbound.is_inside_frame(),
             may_have_committed: self.flow.writing
@@ -49,21 +75,19 @@ impl Client {
             // What follows belongs to the transaction: it must not run outside of it.
             pinned: self.session.pin.is_some()
                 || (in_transaction && !matches!(ended, Ended::Unreplicated)),
-        };
-        let (open, tail) = (self.flow.open, self.flow.tail);
-        let killed = matches!(ended, Ended::Killed) && !was.inside_frame;
-        if let Ended::Desync(desync) = &ended {
-            tracing::warn!(node = &*node, %desync, "a server connection is closed");
-            self.cluster.counters.desyncs.increment();
         }
+    }
+
+    pub(super) fn break_it(&mut self, ended: Ended, loss: Loss) -> Result<(), Leaving> {
+        let killed = matches!(ended, Ended::Killed) && !loss.was.inside_frame;
         self.session.abandon(&mut self.owed);
         self.drop_server();
-        match refuse::after(ended, node, was) {
+        match refuse::after(ended, loss.node, loss.was) {
             _ if killed => Err(Leaving::Refused(self.engine.gate.farewell())),
             Err(leaving) => Err(leaving),
             Ok(refusal) => {
-                self.flow.tail = tail;
-                self.skipping = open;
+                self.flow.tail = loss.tail;
+                self.skipping = loss.open;
                 self.say_refused(&refusal);
                 Ok(())
             }
@@ -111,7 +135,7 @@ impl Client {
         }
     }
 
-    fn say_refused(&mut self, refusal: &Refusal) {
+    pub(super) fn say_refused(&mut self, refusal: &Refusal) {
         self.trace_refused(refusal);
         refuse::put(&mut self.output, refusal, refuse::Severity::Error);
         if !self.skipping {

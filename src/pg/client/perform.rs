@@ -98,7 +98,8 @@ impl Client {
                     }
                     Ok(())
                 }
-                ended => self.after(ended),
+                // Boxed: it is rare, and its state would make every idle client larger.
+                ended => Box::pin(self.after_a_commit(ended)).await,
             };
         }
     }
@@ -117,7 +118,7 @@ impl Client {
     }
 
     /// The server is a replica.
-    pub(super) fn reads_elsewhere(&self) -> bool {
+    pub(in crate::pg) fn reads_elsewhere(&self) -> bool {
         self.node.is_some_and(|node| self.cluster.is_replica(node))
     }
 

@@ -6,10 +6,12 @@
 mod conninfo;
 mod fence;
 mod link;
+mod outcome;
 mod rows;
 mod standby;
 
 pub use conninfo::{BadConninfo, aim};
+pub use outcome::{Committing, Outcome, Outcomes};
 
 use super::connect::Node;
 use crate::failover::{

@@ -203,7 +203,7 @@ impl Session {
                 hears.unlisten_all();
                 hears.commit();
             }
-            Step::Commit => hears.commit(),
+            Step::Commit { .. } => hears.commit(),
             Step::Rollback => hears.rollback(),
             _ => {}
         }

@@ -8,6 +8,7 @@
 pub mod ahead;
 pub mod batch;
 pub mod delivery;
+pub mod doubt;
 pub mod hears;
 pub mod owed;
 pub mod plan;
@@ -17,6 +18,7 @@ pub mod send;
 pub mod undo;
 pub mod wishes;
 
+use super::govern::Committing;
 use super::params::{Params, Variables};
 use super::statement::{OnServer, Place, Statement};
 use crate::dispatch::Standing;
@@ -154,6 +156,8 @@ pub struct Session {
     portals: Vec<(Box<[u8]>, Arc<Analysis>)>,
     /// The server is in COPY IN and reads CopyData.
     pub copying: bool,
+    /// The transaction whose commit is under way, where that was asked for.
+    committing: Option<Committing>,
 }
 
 impl Session {
@@ -185,6 +189,7 @@ impl Session {
             portal: None,
             portals: Vec::new(),
             copying: false,
+            committing: None,
         }
     }
 
@@ -300,7 +305,8 @@ impl Session {
             | Step::DiscardOther
             | Step::Explain(_)
             | Step::ShowTidegate(_) => {}
-            Step::Commit | Step::Rollback => {
+            Step::Commit { .. } | Step::Rollback => {
+                self.committing = None;
                 // PREPARE TRANSACTION keeps what the transaction set.
                 if tag.starts_with(b"COMMIT") || tag.starts_with(b"PREPARE TRANSACTION") {
                     self.commit()
@@ -359,7 +365,7 @@ impl Session {
     fn commit(&mut self) {
         self.aborted = false;
         self.variables.commit();
-        self.hear_of(&Step::Commit);
+        self.hear_of(&Step::Commit { chain: false });
     }
 
     fn rollback(&mut self) {
@@ -384,6 +390,7 @@ impl Session {
 
     /// ReadyForQuery said so.
     fn ready(&mut self, tx: Tx) {
+        self.committing = None;
         if tx == Tx::Idle {
             // A COMMIT that failed ends its transaction, too.
             match self.aborted {

@@ -56,6 +56,10 @@ pub enum Owed {
     /// A BEGIN or ROLLBACK of ours, of a transaction that the client is in.
     Transaction,
     Function,
+    /// Our question for the transaction's number; so many of its Closes are not answered.
+    CommitsAs {
+        open: u8,
+    },
     /// Bytes that the client gets from us at this place.
     Say(Bytes, Option<Undo>),
     /// CopyDone or CopyFail, sent before it is known whether an Execute starts a COPY.
@@ -90,6 +94,10 @@ impl Queue {
 
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Owed> {
+        self.entries.iter()
     }
 
     /// An error was answered: what stands before the next Sync will not be.
@@ -158,7 +166,7 @@ impl Queue {
 
     /// A COMMIT is among what is not answered yet.
     pub fn any_commit(&self) -> bool {
-        self.any(|step| matches!(step, Step::Commit))
+        self.any(|step| matches!(step, Step::Commit { .. }))
     }
 
     /// A BEGIN is among what is not answered yet.

@@ -146,6 +146,10 @@ impl Session {
         to: &mut Delivery<'_, '_>,
     ) -> Result<Passage, Desync> {
         match header.tag {
+            b'D' if from.awaits_number() => {
+                self.note_transaction(body);
+                return Ok(Passage::Swallow);
+            }
             b'D' | b'd' => return from.row(header.tag),
             b'S' => return Ok(self.parameter(body, from, to)),
             b'N' => return Ok(from.notice(body)),
@@ -232,6 +236,14 @@ impl Session {
                 Passage::Forward
             }
             (Some(Owed::Execute { .. }), b'I' | b's') => Passage::Forward,
+            (Some(Owed::CommitsAs { .. }), b'1' | b'2' | b'C') => return Ok(Passage::Swallow),
+            (Some(Owed::CommitsAs { open }), b'3') => {
+                *open -= 1;
+                if *open > 0 {
+                    return Ok(Passage::Swallow);
+                }
+                Passage::Swallow
+            }
             _ => return Err(from.unexpected(tag)),
         };
         from.owed.pop();
@@ -390,16 +402,25 @@ impl Incoming<'_> {
                 Some(
                     Owed::Parse { ours: true, .. }
                     | Owed::Close { ours: true, .. }
-                    | Owed::Types { ours: true, .. },
+                    | Owed::Types { ours: true, .. }
+                    | Owed::CommitsAs { .. },
                 ) => false,
                 Some(Owed::Query { .. } | Owed::Function) => !is_decided(rest, b"TNS"),
                 Some(_) => !is_decided(rest, b"123tTnNS"),
             }
     }
 
-    /// The frame is a part of the types that are to be compared.
+    /// The frame is a part of the types that are to be compared, or of an answer to us.
     fn compares(&mut self, tag: u8) -> bool {
-        matches!(tag, b't' | b'T') && matches!(self.owed.head(), Some(Owed::Types { .. }))
+        match self.owed.head() {
+            Some(Owed::Types { .. }) => matches!(tag, b't' | b'T'),
+            Some(Owed::CommitsAs { .. }) => true,
+            _ => false,
+        }
+    }
+
+    fn awaits_number(&mut self) -> bool {
+        matches!(self.owed.head(), Some(Owed::CommitsAs { .. }))
     }
 
     fn drain_says(&mut self, to: &mut Delivery<'_, '_>) {

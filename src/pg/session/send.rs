@@ -20,6 +20,8 @@ pub struct Outgoing<'a> {
     pub owed: &'a mut Queue,
     /// Answers `SHOW tidegate.…`.
     pub show: &'a (dyn Fn(&str) -> String + Sync),
+    /// If the server is lost at a commit, it will be found out whether that was done.
+    pub resolves: bool,
 }
 
 impl Session {
@@ -35,7 +37,12 @@ impl Session {
             at += frame.here;
             match index < skipped {
                 true => to.forward(bytes),
-                false => self.send_frame(frame, bytes, to),
+                false => {
+                    if matches!(frame.item, Item::Sync) && self.asks_before_sync(batch, to) {
+                        to.ask_transaction();
+                    }
+                    self.send_frame(frame, bytes, to);
+                }
             }
         }
         self.undo(&batch.frames[..skipped]);
@@ -89,6 +96,9 @@ impl Session {
             });
             let status = self.tx.status();
             return to.say(|b| wire::put_ready(b, status));
+        }
+        if self.asks_before_query(analysis, to) {
+            to.ask_transaction_apart();
         }
         let unnamed = to.backend.prepared.unnamed.take();
         let deallocated = self.deallocates(analysis).map(|name| self.named.remove(&name));
@@ -229,6 +239,9 @@ impl Session {
         if let Some(question) = effect.as_ref().and_then(|a| plan::asks_proxy(a)) {
             let rows = self.told(question, to.show);
             return to.say(|b| wire::put_text_rows(b, &rows, question.tag()));
+        }
+        if self.asks_before_execute(effect.as_deref(), to) {
+            to.ask_transaction();
         }
         if let Some(Undo::All(forgotten)) = &mut undo {
             forgotten.on_server = std::mem::take(&mut to.backend.prepared);

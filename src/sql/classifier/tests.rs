@@ -201,9 +201,10 @@ fn the_session_learns_of_transactions_and_resets() {
         ("BEGIN", Step::Begin { read_only: None }),
         ("BEGIN READ ONLY", Step::Begin { read_only: Some(true) }),
         ("START TRANSACTION READ WRITE", Step::Begin { read_only: Some(false) }),
-        ("COMMIT", Step::Commit),
-        ("END", Step::Commit),
-        ("PREPARE TRANSACTION 'x'", Step::Commit),
+        ("COMMIT", Step::Commit { chain: false }),
+        ("COMMIT AND CHAIN", Step::Commit { chain: true }),
+        ("END", Step::Commit { chain: false }),
+        ("PREPARE TRANSACTION 'x'", Step::Commit { chain: false }),
         ("ROLLBACK", Step::Rollback),
         ("SAVEPOINT \"A b\"", Step::Savepoint("A b".into())),
         ("SAVEPOINT Ab", Step::Savepoint("ab".into())),
@@ -226,7 +227,7 @@ fn the_session_learns_of_transactions_and_resets() {
 fn several_statements_have_a_step_each() {
     let found = classifier().analyse(b"BEGIN; SET a.b = 1; SELECT 1; COMMIT", &Catalog::default());
     let begin = Step::Begin { read_only: None };
-    assert_eq!(found.steps, [begin, set("a.b", "1"), Step::Plain, Step::Commit]);
+    assert_eq!(found.steps, [begin, set("a.b", "1"), Step::Plain, Step::Commit { chain: false }]);
     assert_eq!(found.primary, Some(Why::Transaction));
 }
 
