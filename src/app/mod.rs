@@ -7,6 +7,7 @@ pub mod connect;
 mod control;
 mod demo;
 mod init;
+mod line;
 mod listeners;
 mod notify;
 mod picture;

@@ -1,5 +1,6 @@
 //! A part of the terminal that is redrawn in place.
 
+use super::line::Line;
 use rustix::termios::{
     LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetwinsize, tcsetattr,
 };
@@ -9,6 +10,7 @@ use tokio::sync::mpsc;
 /// What stands in the terminal; the cursor comes back when this is dropped.
 pub(super) struct Screen {
     lines: usize,
+    coloured: bool,
 }
 
 impl Screen {
@@ -20,11 +22,13 @@ impl Screen {
         }
         write!(out, "\x1b[?25l")?;
         out.flush()?;
-        Ok(Some(Screen { lines: 0 }))
+        // https://no-color.org
+        let coloured = std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+        Ok(Some(Screen { lines: 0, coloured }))
     }
 
     /// Replaces what was drawn before; what does not fit is cut off.
-    pub(super) fn draw(&mut self, lines: &[String]) -> io::Result<()> {
+    pub(super) fn draw(&mut self, lines: &[Line]) -> io::Result<()> {
         let mut out = io::stdout().lock();
         let (width, height) = size();
         if self.lines > 0 {
@@ -33,8 +37,7 @@ impl Screen {
         }
         self.lines = lines.len().min(height.saturating_sub(1));
         for line in lines.iter().take(self.lines) {
-            let cut: String = line.chars().take(width).collect();
-            writeln!(out, "\r{cut}\x1b[K")?;
+            writeln!(out, "\r{}\x1b[K", line.painted(width, self.coloured))?;
         }
         write!(out, "\x1b[J")?;
         out.flush()

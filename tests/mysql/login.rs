@@ -1,6 +1,6 @@
 //! Logins of clients: by each method, and turned away with the servers' own words.
 
-use super::fixture::{APP, PASSWORD, one_server, proxy, value};
+use super::fixture::{APP, PASSWORD, one_server, proxy, until, value};
 use super::raw::Raw;
 use mysql_async::prelude::Queryable;
 use mysql_async::{ChangeUserOpts, Conn, Error, Opts};
@@ -82,9 +82,11 @@ async fn a_client_is_known_by_the_address_that_a_balancer_tells() {
     let mut tcp = TcpStream::connect(proxy.mysql).await.unwrap();
     tcp.write_all(b"PROXY TCP4 192.0.2.7 192.0.2.1 40000 6033\r\n").await.unwrap();
     let _raw = Raw::over(tcp, 0).await;
-    let clients = proxy.proxy.console.mysql.clients.all();
-    let addresses: Vec<String> = clients.iter().map(|c| c.address.to_string()).collect();
-    assert_eq!(addresses, ["192.0.2.7:40000"]);
+    until("the client's entry", async || {
+        let clients = proxy.proxy.console.mysql.clients.all();
+        clients.iter().map(|c| c.address.to_string()).eq(["192.0.2.7:40000"])
+    })
+    .await;
     let mut tcp = TcpStream::connect(proxy.mysql).await.unwrap();
     tcp.write_all(b"not a header").await.unwrap();
     let mut told = Vec::new();

@@ -2,6 +2,7 @@
 
 use super::servers::Engine;
 use super::workload::Tally;
+use crate::app::line::{Line, Paint, bar};
 use crate::view::{Node, Proxy};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -62,50 +63,59 @@ fn staleness(node: &Node) -> String {
     }
 }
 
-fn bar(share: u64) -> String {
-    const CELLS: u64 = 20;
-    let full = usize::try_from((share * CELLS + 50) / 100).unwrap_or(0);
-    "#".repeat(full)
-}
+/// Cells of a bar that is full.
+const BAR: usize = 20;
 
 /// The whole view.
-pub(super) fn frame(scene: &Scene<'_>) -> Vec<String> {
+pub(super) fn frame(scene: &Scene<'_>) -> Vec<Line> {
     let now = scene.now;
     let version = now.clusters.iter().flat_map(|c| &c.nodes).find_map(|n| n.version.as_deref());
     let mut lines = vec![
-        format!(
-            "tidegate demo, {} {}, {} s; Ctrl-C ends it and leaves nothing behind",
-            scene.engine.name(),
-            version.unwrap_or("?"),
-            scene.running.as_secs()
-        ),
-        String::new(),
-        format!(
-            "{:<5}{:<17}{:<9}{:<15}{:>10}{:>9}{:>9}  {}",
-            "node", "address", "role", "position", "staleness", "writes", "reads", "share of reads"
+        Line::default()
+            .and(Paint::Strong, format!("tidegate demo, {} ", scene.engine.name()))
+            .and(Paint::Plain, format!("{}, {} s", version.unwrap_or("?"), scene.running.as_secs()))
+            .and(Paint::Faint, "; Ctrl-C ends it and leaves nothing behind"),
+        Line::default(),
+        Line::default().and(
+            Paint::Strong,
+            format!(
+                "{:<5}{:<17}{:<9}{:<15}{:>10}{:>9}{:>9}  {}",
+                "node",
+                "address",
+                "role",
+                "position",
+                "staleness",
+                "writes",
+                "reads",
+                "share of reads"
+            ),
         ),
     ];
-    for row in rows(scene) {
-        let node = row.node;
-        lines.push(format!(
-            "{:<5}{:<17}{:<9}{:<15}{:>10}{:>9}{:>9}  {:>3}% {}",
-            node.name,
-            node.address,
-            node.role,
-            node.position.as_deref().unwrap_or("-"),
-            staleness(node),
-            per_second(row.writes, scene),
-            per_second(row.reads, scene),
-            row.share,
-            bar(row.share)
-        ));
-    }
-    lines.push(String::new());
-    lines.push(totals(scene));
-    lines.extend(scene.tally.last_error.iter().map(|error| format!("last error: {error}")));
-    lines.push(String::new());
-    lines.extend(doors(scene));
+    lines.extend(rows(scene).iter().map(|row| line_of(row, scene)));
+    lines.push(Line::default());
+    lines.push(totals(scene).into());
+    let error = scene.tally.last_error.iter();
+    lines.extend(error.map(|e| Line::default().and(Paint::Bad, format!("last error: {e}"))));
+    lines.push(Line::default());
+    lines.extend(doors(scene).into_iter().map(Line::from));
     lines
+}
+
+fn line_of(row: &Row<'_>, scene: &Scene<'_>) -> Line {
+    let node = row.node;
+    let role = match &*node.role {
+        "primary" => Paint::Good,
+        "replica" => Paint::Plain,
+        _ => Paint::Bad,
+    };
+    let position = node.position.as_deref().unwrap_or("-");
+    Line::default()
+        .and(Paint::Plain, format!("{:<5}{:<17}", node.name, node.address))
+        .and(role, format!("{:<9}", node.role))
+        .and(Paint::Plain, format!("{position:<15}{:>10}", staleness(node)))
+        .and(Paint::Plain, format!("{:>9}", per_second(row.writes, scene)))
+        .and(Paint::Plain, format!("{:>9}  {:>3}% ", per_second(row.reads, scene), row.share))
+        .and(Paint::Bar, bar(row.share, 100, BAR))
 }
 
 fn totals(scene: &Scene<'_>) -> String {
