@@ -31,14 +31,14 @@ soak: setup ## the load tests of the test suite for SECONDS (60), in a release b
 	@tests/soak $(SECONDS)
 differ: setup ## SEEDS (10000) generated conversations from seed FROM (0) on, direct and through
 	TIDEGATE_TEST_SEEDS=$(SEEDS) TIDEGATE_TEST_SEED=$(FROM) TIDEGATE_TEST_FAILURES=10 TIDEGATE_TEST_STAGES=4 \
-	  cargo test --locked --test differ -- --nocapture generated
+	  cargo test --locked --workspace --test differ -- --nocapture generated
 staleness: setup ## READS (10000000) reads at every level while replicas lag, restart and lose their network
 	TIDEGATE_TEST_READS=$(READS) TIDEGATE_TEST_READERS=4 cargo test --release --locked --test staleness -- --nocapture
 browser: setup ## the dashboard in headless Chromium, by clicks and keys
 	@tests/setup chromium $$(tests/drivers/needs)
 	@tests/browser/run
 leaks: setup ## 200 clients with states of their own on 5 servers for SECONDS (60)
-	TIDEGATE_TEST_SECONDS=$(SECONDS) cargo test --locked --test leaks -- --nocapture
+	TIDEGATE_TEST_SECONDS=$(SECONDS) cargo test --locked --workspace --test leaks -- --nocapture
 failover: setup ## RUNS (10) of each failover and switchover under load: how long writes stand still
 	TIDEGATE_TEST_RUNS=$(RUNS) cargo test --release --locked --test failover -- --nocapture --test-threads=1 \
 	  automatic:: planned::
@@ -46,7 +46,7 @@ backup-rounds: setup ## ROUNDS (100) of workload, backup, kills and restore: wha
 	TIDEGATE_TEST_ROUNDS=$(ROUNDS) cargo test --locked --workspace --test backup rounds -- --nocapture
 misroute-mariadb: setup ## all statements of MariaDB's test suite, judged by real servers
 	@tests/setup mariadb-test-data
-	TIDEGATE_TEST_STRIDE=1 cargo test --locked --test misroute_mariadb -- --nocapture
+	TIDEGATE_TEST_STRIDE=1 cargo test --locked --workspace --test misroute_mariadb -- --nocapture
 misroute: setup ## PostgreSQL's own statements and sqlsmith's on real servers: none that writes is called a read
 	@tests/setup $$(tests/suites/needs) sqlsmith
 	@tests/misroute/run
