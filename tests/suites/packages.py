@@ -19,7 +19,7 @@ class Kept:
     """The folder target/suites."""
 
     def __init__(self, folder):
-        self.folder = folder
+        self.folder = os.path.abspath(folder)
         os.makedirs(folder, exist_ok=True)
 
     def path(self, *parts):
